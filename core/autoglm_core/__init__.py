@@ -1,0 +1,1 @@
+"""The vocabulary that both daemons share. Standard library, numpy and cryptography only; no I/O."""

@@ -1,0 +1,156 @@
+"""A trial: one variant of one tuned model, its stages and its measurements.
+
+    pending -> running -> completed | stopped | failed | infeasible
+
+`infeasible` is decided by PROBE before a round is spent; `stopped` by the scheduler at a rung. The four on the right are final.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from autoglm_core.canonical import Json
+from autoglm_core.configuration import Configuration
+from autoglm_core.errors import Conflict
+from autoglm_core.measurement import Measurement, measurements_from_json, measurements_to_json
+
+
+class TrialState(StrEnum):
+    """Where a trial stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INFEASIBLE = "infeasible"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing follows."""
+        return self not in (TrialState.PENDING, TrialState.RUNNING)
+
+
+TRANSITIONS: Mapping[TrialState, frozenset[TrialState]] = {
+    TrialState.PENDING: frozenset({TrialState.RUNNING, TrialState.INFEASIBLE, TrialState.FAILED, TrialState.STOPPED}),
+    TrialState.RUNNING: frozenset(
+        {TrialState.COMPLETED, TrialState.STOPPED, TrialState.FAILED, TrialState.INFEASIBLE}
+    ),
+    TrialState.COMPLETED: frozenset(),
+    TrialState.STOPPED: frozenset(),
+    TrialState.FAILED: frozenset(),
+    TrialState.INFEASIBLE: frozenset(),
+}
+
+
+class IllegalTransition(Conflict):
+    """A trial was asked to go where its state does not lead."""
+
+    code = "illegal-transition"
+
+    def __init__(self, *, state: TrialState, asked: TrialState) -> None:
+        super().__init__(f"a trial that is {state} cannot become {asked}", state=str(state), asked=str(asked))
+
+
+class StageName(StrEnum):
+    """The stages of a trial's life."""
+
+    PROBE = "PROBE"
+    TUNE = "TUNE"
+    COMPRESS = "COMPRESS"
+    EVALUATE = "EVALUATE"
+    TEST = "TEST"
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """One stage of one trial: its content `key`, whether it came from the cache, wall `seconds`, and rounds if any."""
+
+    name: StageName
+    key: str
+    cached: bool
+    seconds: float
+    rounds: int = 0
+    dropped: int = 0
+
+    def to_json(self) -> Json:
+        """As in result.json."""
+        value: Json = {"name": str(self.name), "key": f"sha256:{self.key}", "cached": self.cached, "seconds": self.seconds}
+        if self.name is StageName.TUNE:
+            value |= {"rounds": self.rounds, "dropped": self.dropped}
+        return value
+
+    @classmethod
+    def from_json(cls, value: Json) -> StageRecord:
+        """Inverse of `to_json`."""
+        return cls(
+            name=StageName(value["name"]),
+            key=value["key"].removeprefix("sha256:"),
+            cached=value["cached"],
+            seconds=value["seconds"],
+            rounds=value.get("rounds", 0),
+            dropped=value.get("dropped", 0),
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial as the store holds it.
+
+    `measurements`: by device class, then by metric. `refused_by`: device classes whose constraints the shape broke.
+    """
+
+    number: int
+    configuration: Configuration
+    state: TrialState = TrialState.PENDING
+    stages: tuple[StageRecord, ...] = ()
+    measurements: Mapping[str, Mapping[str, Measurement]] = field(default_factory=dict)
+    refused_by: tuple[str, ...] = ()
+    error: Json | None = None
+
+    def check_transition(self, asked: TrialState) -> None:
+        """Raise `IllegalTransition` unless `asked` may follow."""
+        if asked not in TRANSITIONS[self.state]:
+            raise IllegalTransition(state=self.state, asked=asked)
+
+    def to_json(self) -> Json:
+        """As in result.json."""
+        value: Json = {
+            "id": self.number,
+            "state": str(self.state),
+            "configuration": self.configuration.to_json(),
+            "stages": [stage.to_json() for stage in self.stages],
+            "measurements": {name: measurements_to_json(entry) for name, entry in self.measurements.items()},
+        }
+        if self.refused_by:
+            value["refused_by"] = list(self.refused_by)
+        return value if self.error is None else {**value, "error": self.error}
+
+    @classmethod
+    def from_json(cls, value: Json) -> Trial:
+        """Inverse of `to_json`."""
+        return cls(
+            number=value["id"],
+            configuration=Configuration.from_json(value["configuration"]),
+            state=TrialState(value["state"]),
+            stages=tuple(StageRecord.from_json(stage) for stage in value["stages"]),
+            measurements={name: measurements_from_json(entry) for name, entry in value["measurements"].items()},
+            refused_by=tuple(value.get("refused_by", ())),
+            error=value.get("error"),
+        )
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a sampler learns of a configuration.
+
+    `values`: objective name -> measurement, for one device class or merged; empty where nothing was measured.
+    `fidelity`: rounds behind the figures. `infeasible`: PROBE refused it.
+    """
+
+    configuration: Configuration
+    values: Mapping[str, Measurement]
+    fidelity: int
+    state: TrialState
