@@ -866,6 +866,7 @@ class PutChunk(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
     session_id: _builtins.bytes
     """in the first chunk"""
     sha256: _builtins.str
@@ -874,7 +875,9 @@ class PutChunk(_message.Message):
     """in the first chunk"""
     data: _builtins.bytes
     signature: _builtins.bytes
-    """in the first chunk: site key over the masked vector's header"""
+    """in the first chunk: site key over the header"""
+    header: _builtins.bytes
+    """in the first chunk: body of the MASKED message"""
     def __init__(
         self,
         *,
@@ -883,10 +886,11 @@ class PutChunk(_message.Message):
         total: _builtins.int = ...,
         data: _builtins.bytes = ...,
         signature: _builtins.bytes = ...,
+        header: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "session_id", b"session_id", "sha256", b"sha256", "signature", b"signature", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "session_id", b"session_id", "sha256", b"sha256", "signature", b"signature", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,95 @@
+# Everything that a checkout can do. `make demo` and `make test` set up what they need; a second run starts in seconds.
+#
+#   make demo [SEED=n] [TORCH_INDEX=url]   environment, install, the quickstart study into runs/
+#   make test                              environment, install, checks, all tests but the long ones
+#   make test-long                         the tests marked `long`: repeated kills, many seeds
+#   make check                             ruff, mypy, import directions, generated stubs
+#   make protos                            write the stubs again after a change of a .proto file
+#   make clean                             remove the environment and every cache; runs/ stays
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+TORCH := torch==2.13.0
+# PyTorch's index of one build (for example its CPU wheels); empty: the index that pip uses anyway.
+TORCH_INDEX ?=
+SEED ?=
+STUDY ?= examples/quickstart.yaml
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+PROTOS := $(sort $(wildcard protos/autoglm_protos/v1/*.proto))
+GENERATE = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos \
+	--python_out=$(1) --grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
+
+# One thread for each process: the tests start many of them, on few cores.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help
+help:
+	@sed -n '3,8s/^# *//p' $(MAKEFILE_LIST)
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "autoglm needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "environment: $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# Without its dependencies first, so that a build from TORCH_INDEX stays and all the rest comes pinned from the usual index.
+$(VENV)/.torch: $(VENV)/.made
+	@echo "install: $(TORCH)"
+	@$(PIP) install --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	@touch $@
+
+$(VENV)/.all: $(VENV)/.torch pyproject.toml constraints.txt
+	@echo "install: autoglm[all]"
+	@$(PIP) install -c constraints.txt -e '.[all]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.torch pyproject.toml constraints.txt
+	@echo "install: autoglm[dev]"
+	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.all
+
+.PHONY: demo
+demo: $(VENV)/.all
+	@$(BIN)/autoglm simulate $(STUDY) $(if $(SEED),--seed $(SEED))
+
+.PHONY: check
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory check-protos
+
+.PHONY: protos
+protos: $(VENV)/.dev
+	$(call GENERATE,protos)
+
+.PHONY: check-protos
+check-protos: $(VENV)/.dev
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(call GENERATE,"$$folder"); \
+	for stub in $$(cd "$$folder" && find . -type f); do \
+		diff -u "protos/$$stub" "$$folder/$$stub" \
+			|| { echo "stubs differ from their .proto: run make protos" >&2; exit 1; }; \
+	done; \
+	echo "stubs: as generated"
+
+.PHONY: test
+test: check
+	$(BIN)/pytest -q -m "not long" --durations=10
+
+.PHONY: test-long
+test-long: $(VENV)/.dev
+	$(BIN)/pytest -q -m long
+
+.PHONY: clean
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	find . -name __pycache__ -type d -not -path './runs/*' -prune -exec rm -rf {} +

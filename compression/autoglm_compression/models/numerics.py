@@ -1,0 +1,67 @@
+"""The exported graph against the framework that trained it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from autoglm_core.errors import AutoglmError, Kind
+from numpy.typing import NDArray
+
+from autoglm_compression.models.chain import Array, Chain, Tensors
+from autoglm_compression.models.forward import forward
+from autoglm_compression.models.session import open_session, run_batches
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+TOLERANCE = 1e-3
+"""Of the largest logit, or absolute where that is below 1."""
+
+
+LARGEST = float(np.finfo(np.float32).max)
+"""Stands for a difference that is no number."""
+
+
+class NumericsMismatch(AutoglmError):
+    """An exported graph does not compute what the trained network computes."""
+
+    code = "numerics-mismatch"
+    kind = Kind.INTERNAL
+
+    def __init__(self, *, max_abs: float, allowed: float) -> None:
+        super().__init__(
+            f"the exported model is off by {max_abs:.3g} where {allowed:.3g} is allowed: report this configuration",
+            max_abs=max_abs,
+            allowed=allowed,
+        )
+
+
+def check_numerics(model: bytes, inputs: NDArray[np.float32], expected: Array) -> float:
+    """Largest absolute difference of the float `model`'s logits on `inputs` `(rows, ...)` from `expected` `(rows, classes)`.
+
+    Raises:
+        NumericsMismatch: it is more than 1e-3, or 1e-3 of the largest logit where that is above 1.
+    """
+    received = model_logits(open_session(model), inputs)
+    difference = float(np.abs(expected - received).max(initial=0.0))
+    allowed = TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0.0)))
+    if not difference <= allowed:
+        raise NumericsMismatch(max_abs=difference if np.isfinite(difference) else LARGEST, allowed=allowed)
+    return difference
+
+
+def model_logits(session: InferenceSession, inputs: NDArray[np.float32], *, batch: int = 256) -> Array:
+    """Logits `(rows, classes)` of an ONNX model on `inputs` `(rows, ...)`."""
+    return np.concatenate([outputs[0] for outputs in run_batches(session, inputs, batch=batch)])
+
+
+def torch_logits(chain: Chain, tensors: Tensors, inputs: NDArray[np.float32], *, batch: int = 256) -> Array:
+    """Logits `(rows, classes)` of the chain in torch on `inputs` `(rows, *input_shape)`."""
+    import torch
+
+    with torch.inference_mode():
+        weights = {name: torch.from_numpy(np.array(array, order="C")) for name, array in tensors.items()}
+        starts = range(0, max(len(inputs), 1), batch)
+        parts = [forward(chain, weights, torch.from_numpy(inputs[start : start + batch])).numpy() for start in starts]
+    return np.concatenate(parts)

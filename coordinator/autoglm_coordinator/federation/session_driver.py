@@ -1,0 +1,231 @@
+"""Runs one session of the secure sum over connected agents.
+
+The protocol is `CoordinatorSession`, which does no I/O; this module carries its instructions out: it sends, makes the durable
+points of a session durable before going on, and turns silence into `SiteLost` and `Deadline`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from autoglm_core.errors import AutoglmError, Kind
+from autoglm_core.privacy.coordinator_events import (
+    Aborted,
+    Blamed,
+    Completed,
+    CoordinatorEvent,
+    CoordinatorInstruction,
+    Deadline,
+    MaskedArrived,
+    Opened,
+    Persisted,
+    PersistShare,
+    PersistSurvivors,
+    Received,
+    SendTo,
+    SiteLost,
+    SumResult,
+)
+from autoglm_core.privacy.coordinator_session import CoordinatorSession, Phase
+from autoglm_core.privacy.roster import Roster
+from autoglm_core.privacy.session_spec import SessionSpec
+from autoglm_core.task import Manifest, TaskId
+
+from autoglm_coordinator.federation.fleet import Fleet, Inbox
+from autoglm_coordinator.federation.transport import AgentLost, CancelTask, Declined, OfferSession, SessionSend
+from autoglm_coordinator.store.api import Store
+
+LOG = logging.getLogger(__name__)
+
+
+class SessionFailed(AutoglmError):
+    """A session ended without a sum. `declined`: codes that agents gave, by how often."""
+
+    code = "session-failed"
+    kind = Kind.ABORTED
+
+    def __init__(self, *, purpose: str, reason: str, declined: str = "") -> None:
+        told = f"; agents said: {declined}" if declined else ""
+        super().__init__(f"a {purpose} session ended without a sum: {reason}{told}", purpose=purpose, reason=reason)
+        self.reason = reason
+        self.declined = declined
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """How long the whole cohort may take: to train (the offer's lease), and for each answer of the protocol."""
+
+    work: timedelta = timedelta(minutes=10)
+    answer: timedelta = timedelta(seconds=30)
+
+    def of(self, phase: Phase) -> float:
+        """Seconds for `phase`."""
+        return (self.work if phase is Phase.MASK else self.answer).total_seconds()
+
+
+class ActiveSession:
+    """A session while it runs: its machine, its inbox and what agents answered."""
+
+    def __init__(
+        self, spec: SessionSpec, roster: Roster, task: TaskId, inbox: Inbox, *, fleet: Fleet, store: Store, deadlines: Deadlines
+    ) -> None:
+        self.spec = spec
+        self.task = task
+        self.inbox = inbox
+        self._machine = CoordinatorSession(spec, roster)
+        self._fleet = fleet
+        self._store = store
+        self._deadlines = deadlines
+        self.seconds: dict[str, float] = {}
+        """Wall time by phase."""
+        self._declined: dict[str, str] = {}
+        self._result: SumResult | None = None
+
+    async def run(self, manifest: bytes) -> SumResult:
+        """Offer, answer and wait until there is a sum.
+
+        Raises:
+            SessionFailed: too few sites stayed, or one of the protocol's aborts.
+        """
+        offer = OfferSession(self.task, self._deadlines.work, self.spec.encode(), manifest)
+        await self._apply(Opened())
+        for site in self.spec.cohort:
+            link = self._fleet.link(site)
+            if link is None:
+                await self._apply(SiteLost(site))
+            else:
+                link.send(offer)
+        loop = asyncio.get_running_loop()
+        while self._result is None:
+            phase, begun = self._machine.phase, loop.time()
+            await self._step()
+            self.seconds[str(phase)] = self.seconds.get(str(phase), 0.0) + loop.time() - begun
+        return self._result
+
+    async def _step(self) -> None:
+        phase = self._machine.phase
+        until = asyncio.get_running_loop().time() + self._deadlines.of(phase)
+        while self._result is None and self._machine.phase is phase:
+            event = await self.inbox.get(until)
+            await self._apply(Deadline() if event is None else self._translate(event))
+
+    def _translate(self, event: object) -> CoordinatorEvent:
+        match event:
+            case AgentLost(agent_id=site):
+                return SiteLost(site)
+            case Declined(agent_id=site, code=code):
+                self._declined[site] = code
+                return SiteLost(site)
+            case _:
+                return event  # type: ignore[return-value]  # the service delivers events of this union alone
+
+    async def _apply(self, event: CoordinatorEvent) -> None:
+        for instruction in await self._handle(event):
+            await self._carry_out(instruction)
+
+    async def _handle(self, event: CoordinatorEvent) -> list[CoordinatorInstruction]:
+        try:
+            # Adding a vector and removing masks are milliseconds of numpy: they stay off the event loop.
+            return await asyncio.to_thread(self._machine.handle, event)
+        except AutoglmError as error:
+            if not isinstance(event, Received | MaskedArrived):
+                raise
+            # The machine is unchanged. Whoever breaks the protocol is out of this session; the others go on.
+            LOG.warning("session %s: site %s: %s", self.spec.session_id.hex()[:12], event.site_id, error.code)
+            return await asyncio.to_thread(self._machine.handle, SiteLost(event.site_id))
+
+    async def _carry_out(self, instruction: CoordinatorInstruction) -> None:
+        match instruction:
+            case SendTo(site_id=site, message=message):
+                link = self._fleet.link(site)
+                if link is not None:
+                    link.send(SessionSend(self.spec.session_id, message))
+            case PersistSurvivors():
+                await self._persist(instruction)
+                await self._apply(Persisted())
+            case PersistShare(site_id=site, message=message):
+                await self._store.put_unmask_share(self.spec.session_id, site, message.encode())
+            case Blamed(site_id=site, code=code):
+                LOG.warning("session %s: site %s is to blame: %s", self.spec.session_id.hex()[:12], site, code)
+            case Completed(result=result):
+                self._result = result
+            case Aborted(code=code):
+                raise self._failed(code)
+
+    async def _persist(self, point: PersistSurvivors) -> None:
+        await self._store.put_survivors(
+            self.spec.session_id,
+            spec=self.spec.encode(),
+            survivors=point.survivors,
+            running_sum=point.running_sum.to_bytes(),
+            adverts=point.record,
+            shares=b"",
+        )
+
+    def _failed(self, reason: str) -> SessionFailed:
+        counts: dict[str, int] = {}
+        for code in self._declined.values():
+            counts[code] = counts.get(code, 0) + 1
+        told = ", ".join(f"{code} x{count}" for code, count in sorted(counts.items()))
+        return SessionFailed(purpose=str(self.spec.purpose), reason=reason, declined=told)
+
+
+class SessionDriver:
+    """Opens sessions, and lets the service find them by session id."""
+
+    def __init__(self, *, fleet: Fleet, store: Store, deadlines: Deadlines) -> None:
+        self._fleet = fleet
+        self._store = store
+        self._deadlines = deadlines
+        self._active: dict[bytes, ActiveSession] = {}
+
+    @property
+    def active(self) -> Mapping[bytes, ActiveSession]:
+        """Running sessions by session id."""
+        return self._active
+
+    async def run(self, spec: SessionSpec, roster: Roster, manifest: Manifest) -> SumResult:
+        """One session over the cohort of `spec`.
+
+        Raises:
+            SessionFailed: no sum came out; nothing that was stored before is touched.
+        """
+        sequence = await self._store.next_sequence()
+        task = TaskId(spec.study_id, spec.trial, spec.round, spec.attempt, sequence)
+        with self._fleet.open_inbox(sequence, spec.cohort) as inbox:
+            session = ActiveSession(
+                spec, roster, task, inbox, fleet=self._fleet, store=self._store, deadlines=self._deadlines
+            )
+            self._active[spec.session_id] = session
+            outcome = "completed"
+            try:
+                result = await session.run(manifest.encode())
+                _log_timing(spec, session.seconds, len(result.survivors))
+                return result
+            except BaseException:
+                outcome = "aborted"
+                raise
+            finally:
+                del self._active[spec.session_id]
+                for site in spec.cohort:
+                    link = self._fleet.link(site)
+                    if link is not None:
+                        link.send(CancelTask(task, outcome))
+                await self._store.close_session(spec.session_id)
+
+
+def _log_timing(spec: SessionSpec, seconds: Mapping[str, float], survivors: int) -> None:
+    phases = " ".join(f"{phase}={value:.4f}" for phase, value in seconds.items())
+    LOG.info(
+        "session purpose=%s round=%d attempt=%d survivors=%d/%d seconds: %s",
+        spec.purpose,
+        spec.round,
+        spec.attempt,
+        survivors,
+        len(spec.cohort),
+        phases,
+    )

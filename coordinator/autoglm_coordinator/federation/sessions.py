@@ -1,0 +1,185 @@
+"""What sessions a study needs: builds their specs and retries them as new sessions until one gives a sum."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autoglm_core.canonical import canonical_json
+from autoglm_core.counters import CounterLayout
+from autoglm_core.errors import AutoglmError, Kind
+from autoglm_core.measurement import Split
+from autoglm_core.privacy.ring import dequantize_sum, levels_for
+from autoglm_core.privacy.session_spec import SUITE, Purpose, SessionSpec
+from autoglm_core.session_counters import WEIGHT, session_counters
+from autoglm_core.task import Manifest, ManifestItem
+
+from autoglm_coordinator.federation.fleet import Fleet
+from autoglm_coordinator.federation.leases import HostLeases
+from autoglm_coordinator.federation.session_driver import SessionDriver, SessionFailed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from autoglm_core.counters import Counters
+    from autoglm_core.privacy.coordinator_events import SumResult
+    from autoglm_core.workload import Vector
+    from autoglm_coordinator.trials.context import StudyContext
+
+ATTEMPTS = 6
+
+
+class CohortTooSmall(AutoglmError):
+    """Too few sites are connected to start a session."""
+
+    code = "cohort-too-small"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self, *, connected: int, required: int) -> None:
+        super().__init__(
+            f"{connected} sites are connected and a session needs {required}: start the missing agents",
+            connected=connected,
+            required=required,
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """One session to run. `weight_cap`: no site's weight is larger. `parameters`: body length, 0 for counters alone."""
+
+    purpose: Purpose
+    items: tuple[ManifestItem, ...]
+    split: Split
+    trial: str = ""
+    round: int = 0
+    parameters: int = 0
+    weight_cap: int = 1
+    seed: str = "00"
+    whole_cohort: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A session's sum: named counters, the weighted mean delta (empty without a body), and who counted."""
+
+    counters: Counters
+    delta: Vector
+    survivors: tuple[str, ...]
+    dropped: tuple[str, ...]
+    session_id: bytes
+
+
+class Sessions:
+    """Runs sessions for studies."""
+
+    def __init__(
+        self, *, fleet: Fleet, leases: HostLeases, driver: SessionDriver, store_epoch: int, gather: timedelta
+    ) -> None:
+        self._fleet = fleet
+        self._leases = leases
+        self._driver = driver
+        self._store_epoch = store_epoch
+        self._gather = gather
+
+    async def run(self, context: StudyContext, request: Request) -> Outcome:
+        """Run `request` over the connected sites of the study; an aborted session is retried as a new one.
+
+        Raises:
+            SessionFailed: every attempt was aborted.
+            CohortTooSmall: too few sites came back in time.
+        """
+        manifest = Manifest(request.items, request.split, context.constants, request.seed)
+        failure: AutoglmError | None = None
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                cohort = await self._cohort(context, whole=request.whole_cohort)
+                spec = self._spec(context, request, manifest, cohort, attempt)
+                async with self._leases.shared(self._hosts(cohort)):
+                    result = await self._driver.run(spec, context.roster, manifest)
+            except (SessionFailed, CohortTooSmall) as error:
+                failure = error
+                continue
+            context.progress.sites = len(result.survivors)
+            return await asyncio.to_thread(_outcome, spec, result)
+        raise failure or SessionFailed(purpose=str(request.purpose), reason="no attempt")
+
+    def _hosts(self, cohort: Sequence[str]) -> list[str]:
+        links = [self._fleet.link(site) for site in cohort]
+        return [link.facts.host_id for link in links if link is not None]
+
+    async def _cohort(self, context: StudyContext, *, whole: bool) -> tuple[str, ...]:
+        """The study's sites that are connected, after waiting a while for all of them; all of them where `whole`."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._gather.total_seconds()
+        while True:
+            present = tuple(site for site in context.sites if self._fleet.link(site) is not None)
+            left = until - loop.time()
+            if len(present) == len(context.sites) or left <= 0:
+                break
+            await self._fleet.changed(left)
+        required = max(context.study.protection.minimum_cohort, context.roster.threshold(len(present)))
+        if whole:
+            required = len(context.sites)
+        if len(present) < required:
+            raise CohortTooSmall(connected=len(present), required=required)
+        return present
+
+    def _spec(
+        self, context: StudyContext, request: Request, manifest: Manifest, cohort: tuple[str, ...], attempt: int
+    ) -> SessionSpec:
+        study, roster = context.study, context.roster
+        protection = study.protection
+        counters = session_counters(context.workload.model_side, study, request.purpose, manifest)
+        return SessionSpec(
+            suite=SUITE,
+            roster_hash=roster.hash,
+            cohort=tuple(sorted(cohort)),
+            threshold=roster.threshold(len(cohort)),
+            minimum_cohort=max(protection.minimum_cohort, roster.minimum_cohort),
+            colluders=roster.colluders_for(len(cohort)),
+            store_epoch=self._store_epoch,
+            session_id=os.urandom(32),
+            study_id=context.study_id,
+            study_hash=study.hash,
+            trial=request.trial,
+            round=request.round,
+            attempt=attempt,
+            purpose=request.purpose,
+            models=tuple(item.artifact for item in request.items),
+            manifest_hash=manifest.hash,
+            configuration=canonical_json([item.configuration.to_json() for item in request.items]),
+            workload=study.workload,
+            workload_version=context.workload.version,
+            counters=canonical_json(counters.to_json()),
+            parameters=request.parameters,
+            clip=protection.clip,
+            levels=levels_for(len(cohort), protection.ring_bits),
+            ring_bits=protection.ring_bits,
+            weight_cap=request.weight_cap,
+            masked=protection.secure_sum,
+        )
+
+
+def _outcome(spec: SessionSpec, result: SumResult) -> Outcome:
+    layout = CounterLayout.from_json(json.loads(spec.counters))
+    counters = layout.decode(np.asarray(result.tail_sum, dtype=np.int64))
+    delta: NDArray[np.float32] = np.zeros(0, np.float32)
+    if spec.parameters:
+        weight = int(counters[WEIGHT.name])
+        delta = dequantize_sum(
+            result.body_sum, clip=spec.clip, levels=spec.levels, weight_cap=spec.weight_cap, weight_sum=weight
+        )
+    return Outcome(counters, delta, result.survivors, result.dropped, spec.session_id)
+
+
+def training_seed(tune_key: str, round_number: int) -> str:
+    """The seed of a round's local training, as 64 hexadecimal digits: the same TUNE repeats alike."""
+    return hashlib.sha256(f"autoglm/v1/train/{tune_key}/{round_number}".encode()).hexdigest()

@@ -1,0 +1,104 @@
+"""What is optimised, as one row of numbers per observation.
+
+Several objectives: costs are scored by their logarithm, because 10 % of latency is worth the same at 0.2 ms and at 20 ms, and
+because both hypervolume and Gaussian processes see differences, not ratios. One weighted sum: every cost is divided by the reference
+configuration's, so that its weight has no unit; before the reference is measured, by the median of what is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from autoglm_core.objective import Direction, Objective
+from autoglm_core.trial import Observation, TrialState
+
+from autoglm_coordinator.sampler.history import COSTS
+
+if TYPE_CHECKING:
+    from autoglm_core.configuration import Configuration
+    from autoglm_core.study import Study
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An observation as rows for a model: `scores`, one per goal; `feasible` by constraints."""
+
+    observation: Observation
+    scores: tuple[float, ...]
+    feasible: bool
+
+
+@dataclass(frozen=True)
+class Goals:
+    """`objectives` of the study; `weights` is None, or the weights of one maximised sum over `objectives`."""
+
+    objectives: tuple[Objective, ...]
+    weights: Mapping[str, float] | None
+    reference: Configuration
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """One per score."""
+        return (Direction.MAXIMIZE,) if self.weights else tuple(objective.direction for objective in self.objectives)
+
+    def score(self, observations: Sequence[Observation]) -> list[Scored]:
+        """Rows for the observations that teach something; failed trials do not.
+
+        A figure that an infeasible or stopped trial lacks is filled with the middle of the known ones where it is infeasible (the
+        constraint already speaks against it) and with the worst where it was stopped.
+        """
+        taught = [entry for entry in observations if entry.state is not TrialState.FAILED]
+        columns = [self._column(metric.metric, metric.direction, taught) for metric in self.objectives]
+        rows = list(zip(*columns, strict=True)) if columns else []
+        combined = [self._combine(row, self._units(taught)) for row in rows] if self.weights else rows
+        return [
+            Scored(entry, tuple(row), entry.state is not TrialState.INFEASIBLE)
+            for entry, row in zip(taught, combined, strict=True)
+            if any(objective.metric in entry.values for objective in self.objectives)
+            or entry.state is TrialState.INFEASIBLE
+        ]
+
+    def _column(self, metric: str, direction: Direction, observations: Sequence[Observation]) -> list[float]:
+        natural = bool(self.weights) or metric not in COSTS
+        known = {index: entry.values[metric].mean for index, entry in enumerate(observations) if metric in entry.values}
+        if not natural and all(value > 0 for value in known.values()):
+            known = {index: math.log(value) for index, value in known.items()}
+        middle = median(known.values()) if known else 0.0
+        worst = _worst(list(known.values()), direction)
+        filled = [middle if entry.state is TrialState.INFEASIBLE else worst for entry in observations]
+        return [known.get(index, filled[index]) for index in range(len(observations))]
+
+    def _units(self, observations: Sequence[Observation]) -> dict[str, float]:
+        """What one unit of each cost is: the reference's figure, else the median; 1 where nothing is known."""
+        units = {}
+        for objective in self.objectives:
+            metric = objective.metric
+            known = [entry for entry in observations if metric in entry.values and entry.values[metric].mean > 0]
+            own = [entry for entry in known if entry.configuration == self.reference]
+            figures = [entry.values[metric].mean for entry in own or known]
+            units[metric] = median(figures) if metric in COSTS and figures else 1.0
+        return units
+
+    def _combine(self, row: Sequence[float], units: Mapping[str, float]) -> tuple[float]:
+        assert self.weights is not None
+        total = 0.0
+        for objective, value in zip(self.objectives, row, strict=True):
+            sign = 1.0 if objective.direction is Direction.MAXIMIZE else -1.0
+            total += sign * self.weights[objective.metric] * value / units[objective.metric]
+        return (total,)
+
+
+def _worst(values: Sequence[float], direction: Direction) -> float:
+    if not values:
+        return 0.0
+    return min(values) if direction is Direction.MAXIMIZE else max(values)
+
+
+def goals_of(study: Study) -> Goals:
+    """The study's goals."""
+    reference = study.reference if study.reference is not None else study.space.reference()
+    return Goals(tuple(study.objectives), dict(study.weighted) if study.weighted else None, reference)

@@ -1,0 +1,284 @@
+"""The agents' service: one stream each, artifacts down, masked vectors up, certificates renewed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import grpc
+
+from autoglm_core.errors import AutoglmError, InvalidInput, Kind, NotFound
+from autoglm_core.identity import Role
+from autoglm_core.privacy.coordinator_events import MaskedArrived, Received
+from autoglm_core.privacy.keys import SitePublicKey
+from autoglm_core.privacy.messages import Message, MessageKind
+from autoglm_core.privacy.vectors import MaskedVector
+from autoglm_protos.v1 import agent_pb2, agent_pb2_grpc
+
+from autoglm_coordinator.federation.fleet import Fleet
+from autoglm_coordinator.federation.session_driver import ActiveSession, SessionDriver
+from autoglm_coordinator.federation.transport import AcknowledgeAudit, Declined, Probed
+from autoglm_coordinator.service.gate import Gate
+from autoglm_coordinator.service.checks import CheckAnswer
+from autoglm_coordinator.service.stream import Grants, StreamLink
+from autoglm_coordinator.service.wire import decode_facts, decode_message
+from autoglm_coordinator.store.api import AuditHead, DecisionRecord, Store
+
+LOG = logging.getLogger(__name__)
+PROTOCOL = 1
+CHUNK = 512 * 1024
+HEARTBEAT_SECONDS = 5
+SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
+
+Context = grpc.aio.ServicerContext
+
+
+class NewerProtocol(InvalidInput):
+    """An agent speaks a protocol that this coordinator does not know."""
+
+    code = "newer-protocol"
+
+    def __init__(self, *, agent: int, coordinator: int) -> None:
+        super().__init__(
+            f"the agent speaks protocol {agent}, this coordinator {coordinator}: upgrade the coordinator, "
+            "or install the agent's version that belongs to it",
+            agent=agent,
+            coordinator=coordinator,
+        )
+
+
+class NoHello(InvalidInput):
+    """A stream began with something else."""
+
+    code = "no-hello"
+
+    def __init__(self) -> None:
+        super().__init__("the first message of a stream is hello")
+
+
+class DamagedUpload(AutoglmError):
+    """What arrived is not what was announced."""
+
+    code = "damaged-upload"
+    kind = Kind.INVALID
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(f"upload refused: {reason}; send it again", reason=reason)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a welcome tells: the deployment's name, this start's epoch, the public key that seals metrics."""
+
+    name: str
+    store_epoch: int
+    study_key: bytes
+
+
+class AgentService(agent_pb2_grpc.AgentServiceServicer):
+    """Served on the mutual-TLS port to agent certificates."""
+
+    def __init__(
+        self, *, gate: Gate, fleet: Fleet, store: Store, driver: SessionDriver, deployment: Deployment
+    ) -> None:
+        self._gate = gate
+        self._fleet = fleet
+        self._store = store
+        self._driver = driver
+        self._deployment = deployment
+        self._grants = Grants()
+
+    async def Connect(  # noqa: N802
+        self, request_iterator: AsyncIterator[agent_pb2.AgentMessage], context: Context
+    ) -> AsyncIterator[agent_pb2.CoordinatorMessage]:
+        """One agent's stream."""
+        agent_id = self._gate.require(context, Role.AGENT).id
+        first = await anext(aiter(request_iterator), None)
+        if first is None or first.WhichOneof("message") != "hello":
+            raise NoHello
+        link = await self._greet(agent_id, first.hello)
+        yield agent_pb2.CoordinatorMessage(welcome=await self._welcome())
+        self._fleet.attach(link)
+        reader = asyncio.create_task(self._read(link, request_iterator, context))
+        try:
+            async for message in link.outgoing():
+                yield message
+            if reader.done():
+                reader.result()
+        finally:
+            reader.cancel()
+            self._fleet.detach(link)
+
+    async def _greet(self, agent_id: str, hello: agent_pb2.Hello) -> StreamLink:
+        if hello.protocol > PROTOCOL:
+            raise NewerProtocol(agent=hello.protocol, coordinator=PROTOCOL)
+        record = await self._store.get_agent(agent_id)
+        facts = decode_facts(agent_id, record.name, hello)
+        await self._store.describe_agent(
+            agent_id,
+            {
+                "kind": facts.kind,
+                "device_class": facts.device_class,
+                "data": [name for name, _ in facts.data],
+                "version": facts.version,
+                "host": facts.host_id,
+            },
+        )
+        if hello.roster_hash:
+            await self._accepted(agent_id, hello.roster_hash)
+        return StreamLink(facts, self._grants)
+
+    async def _accepted(self, agent_id: str, roster_hash: str) -> None:
+        known = await self._store.latest_roster()
+        if known is not None and known.hash == roster_hash:
+            await self._store.accept_roster(roster_hash, agent_id, self._gate.now())
+            self._fleet.notify()
+
+    async def _welcome(self) -> agent_pb2.Welcome:
+        roster = await self._store.latest_roster()
+        welcome = agent_pb2.Welcome(
+            protocol=PROTOCOL,
+            deployment=self._deployment.name,
+            store_epoch=self._deployment.store_epoch,
+            heartbeat_seconds=HEARTBEAT_SECONDS,
+            study_key=self._deployment.study_key,
+        )
+        if roster is not None:
+            welcome.roster.body = roster.body
+        return welcome
+
+    async def _read(
+        self, link: StreamLink, messages: AsyncIterator[agent_pb2.AgentMessage], context: Context
+    ) -> None:
+        """Until the agent goes, falls silent, or is revoked; then the writer ends too."""
+        iterator = aiter(messages)
+        try:
+            while True:
+                async with asyncio.timeout(SILENT_SECONDS):
+                    message = await anext(iterator, None)
+                if message is None:
+                    return
+                self._gate.require(context, Role.AGENT)
+                await self._receive(link, message)
+        except TimeoutError:
+            LOG.warning("agent %s fell silent", link.facts.agent_id)
+        finally:
+            link.close()
+
+    async def _receive(self, link: StreamLink, message: agent_pb2.AgentMessage) -> None:
+        agent_id = link.facts.agent_id
+        match message.WhichOneof("message"):
+            case "session":
+                session = self._session(message.session.session_id)
+                if session is not None:
+                    event = Received(agent_id, decode_message(message.session))
+                    self._fleet.deliver(session.task.sequence, agent_id, event)
+            case "probe":
+                self._fleet.deliver(message.probe.id.sequence, agent_id, Probed(agent_id, message.probe.sealed))
+            case "refused":
+                self._fleet.deliver(message.refused.id.sequence, agent_id, Declined(agent_id, message.refused.code))
+            case "failed":
+                self._fleet.deliver(message.failed.id.sequence, agent_id, Declined(agent_id, message.failed.code))
+            case "check":
+                answer = CheckAnswer(agent_id, message.check.code, message.check.schema_hash)
+                self._fleet.deliver(int(message.check.check_id), agent_id, answer)
+            case _:
+                await self._receive_notice(link, message)
+
+    async def _receive_notice(self, link: StreamLink, message: agent_pb2.AgentMessage) -> None:
+        agent_id = link.facts.agent_id
+        match message.WhichOneof("message"):
+            case "roster" if message.roster.accepted:
+                await self._accepted(agent_id, message.roster.roster_hash)
+            case "decision":
+                await self._decide(agent_id, message.decision)
+            case "audit":
+                await self._audit(link, message.audit)
+            case _:
+                return
+
+    async def _site_key(self, agent_id: str) -> SitePublicKey:
+        return SitePublicKey((await self._store.get_agent(agent_id)).site_key)
+
+    async def _decide(self, agent_id: str, decision: agent_pb2.StudyDecision) -> None:
+        study = await self._store.get_study(decision.study_id)
+        word = "approved" if decision.approved else "denied"
+        body = f"{study.hash}\n{word}".encode()
+        (await self._site_key(agent_id)).verify("study-decision", body, decision.signature)
+        record = DecisionRecord(
+            decision.study_id, agent_id, decision.approved, decision.code, bytes(decision.signature)
+        )
+        await self._store.put_decision(record)
+        self._fleet.notify()
+
+    async def _audit(self, link: StreamLink, head: agent_pb2.AuditHead) -> None:
+        agent_id = link.facts.agent_id
+        body = head.sequence.to_bytes(8, "big") + head.head
+        (await self._site_key(agent_id)).verify("audit-head", body, head.signature)
+        await self._store.put_audit_head(agent_id, AuditHead(head.sequence, head.head, head.signature))
+        link.send(AcknowledgeAudit(head.sequence))
+
+    def _session(self, session_id: bytes) -> ActiveSession | None:
+        # A message of a session that ended is late: dropped, not an error.
+        return self._driver.active.get(bytes(session_id))
+
+    async def Get(  # noqa: N802
+        self, request: agent_pb2.GetRequest, context: Context
+    ) -> AsyncIterator[agent_pb2.GetChunk]:
+        """An artifact that the agent was offered, from `offset`."""
+        agent_id = self._gate.require(context, Role.AGENT).id
+        self._grants.check(agent_id, request.sha256)
+        file, total = self._store.open_artifact(request.sha256, request.offset)
+        with file:
+            yield agent_pb2.GetChunk(total=total)
+            while data := await asyncio.to_thread(file.read, CHUNK):
+                yield agent_pb2.GetChunk(data=data)
+
+    async def Put(  # noqa: N802
+        self, request_iterator: AsyncIterator[agent_pb2.PutChunk], context: Context
+    ) -> agent_pb2.PutReply:
+        """A masked vector. It lives in memory only, is checked against its announced hash, and is added to the sum."""
+        agent_id = self._gate.require(context, Role.AGENT).id
+        chunks = aiter(request_iterator)
+        first = await anext(chunks, None)
+        session = self._session(first.session_id) if first is not None else None
+        if first is None or session is None or agent_id not in session.spec.cohort:
+            raise NotFound("no running session of that id takes a vector from this agent")
+        image = await _receive_image(first, chunks, session.spec.layout.byte_size)
+        vector = MaskedVector.from_bytes(session.spec.layout, image)
+        vector = MaskedVector(body=vector.body, tail=vector.tail, known_sha256=first.sha256)
+        message = Message(MessageKind.MASKED, bytes(first.header), bytes(first.signature))
+        stored = self._fleet.deliver(session.task.sequence, agent_id, MaskedArrived(agent_id, vector, message))
+        return agent_pb2.PutReply(stored=stored)
+
+    async def Renew(self, request: agent_pb2.RenewRequest, context: Context) -> agent_pb2.RenewReply:  # noqa: N802
+        """A new certificate for the identity of the old one."""
+        identity = self._gate.require(context, Role.AGENT)
+        issued = await self._gate.renew(identity, request.csr)
+        return agent_pb2.RenewReply(certificate=issued.certificate, ca=issued.ca)
+
+
+async def _receive_image(
+    first: agent_pb2.PutChunk, chunks: AsyncIterator[agent_pb2.PutChunk], expected: int
+) -> bytearray:
+    """The announced bytes, no more and no fewer; memory is bounded by what the session's layout allows."""
+    if first.total != expected:
+        raise DamagedUpload(reason=f"{first.total} bytes announced, the session's layout has {expected}")
+    image = bytearray(expected)
+    state = hashlib.sha256()
+    position = 0
+    chunk: agent_pb2.PutChunk | None = first
+    while chunk is not None:
+        end = position + len(chunk.data)
+        if end > expected:
+            raise DamagedUpload(reason="more bytes than announced")
+        image[position:end] = chunk.data
+        state.update(chunk.data)
+        position = end
+        chunk = await anext(chunks, None)
+    if position != expected or state.hexdigest() != first.sha256:
+        raise DamagedUpload(reason="bytes are missing or changed")
+    return image

@@ -1,0 +1,297 @@
+"""What operators ask. Served on the mutual-TLS port to operator certificates alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import grpc
+
+from autoglm_core.canonical import canonical_json
+from autoglm_core.errors import Conflict, InvalidInput
+from autoglm_core.identity import Role
+from autoglm_core.privacy.keys import SitePublicKey
+from autoglm_core.privacy.roster import Roster, RosterSite
+from autoglm_core.study import Study
+from autoglm_protos.v1 import control_pb2, control_pb2_grpc
+
+from autoglm_coordinator.federation.fleet import Fleet
+from autoglm_coordinator.federation.transport import SendRoster
+from autoglm_coordinator.service.gate import Gate
+from autoglm_coordinator.service.checks import ask_agents
+from autoglm_coordinator.store.api import AgentRecord, RosterRecord, Store
+from autoglm_coordinator.trials.finish import result_so_far
+from autoglm_coordinator.trials.pick import pick_archive
+from autoglm_coordinator.trials.protection import protection_in_force
+from autoglm_coordinator.trials.stages import Tools
+from autoglm_coordinator.trials.studies import Studies
+from autoglm_coordinator.trials.watch import Standing, study_standing
+
+Context = grpc.aio.ServicerContext
+CHUNK = 512 * 1024
+WATCH_SECONDS = 0.5
+
+
+class NoSitesForRoster(Conflict):
+    """A roster of the agents that joined would hold too few sites."""
+
+    code = "roster-too-small"
+
+    def __init__(self, *, sites: int, required: int) -> None:
+        super().__init__(
+            f"{sites} sites joined and the minimum cohort is {required}: "
+            "let more sites join, or propose a smaller minimum cohort",
+            sites=sites,
+            required=required,
+        )
+
+
+class BadStudy(InvalidInput):
+    """The study's bytes are no JSON."""
+
+    code = "bad-study"
+
+    def __init__(self) -> None:
+        super().__init__("the study is not canonical JSON: use `autoglm submit` of this version")
+
+
+class ControlService(control_pb2_grpc.ControlServiceServicer):
+    """Every method: operator certificates alone."""
+
+    def __init__(self, *, gate: Gate, tools: Tools, studies: Studies) -> None:
+        self._gate = gate
+        self._tools = tools
+        self._studies = studies
+
+    @property
+    def _store(self) -> Store:
+        return self._tools.store
+
+    @property
+    def _fleet(self) -> Fleet:
+        return self._tools.fleet
+
+    async def CreateJoinToken(  # noqa: N802
+        self, request: control_pb2.CreateJoinTokenRequest, context: Context
+    ) -> control_pb2.CreateJoinTokenReply:
+        """A token for one join, or for one `autoglm login`."""
+        self._gate.require(context, Role.OPERATOR)
+        role = Role.OPERATOR if request.operator else Role.AGENT
+        valid = timedelta(seconds=request.valid_seconds or 3600)
+        return control_pb2.CreateJoinTokenReply(token=await self._gate.create_token(request.name, role, valid))
+
+    async def ListAgents(  # noqa: N802
+        self, request: control_pb2.ListAgentsRequest, context: Context
+    ) -> control_pb2.ListAgentsReply:
+        """Every agent that ever joined."""
+        self._gate.require(context, Role.OPERATOR)
+        agents = [self._info(record) for record in await self._store.list_agents()]
+        return control_pb2.ListAgentsReply(agents=agents)
+
+    def _info(self, record: AgentRecord) -> control_pb2.AgentInfo:
+        link = self._fleet.link(record.agent_id)
+        return control_pb2.AgentInfo(
+            id=record.agent_id,
+            name=record.name,
+            connected=link is not None,
+            kind=record.facts.get("kind", ""),
+            device_class=record.facts.get("device_class", ""),
+            data=record.facts.get("data", []),
+            site_key_fingerprint=SitePublicKey(record.site_key).fingerprint if record.site_key else "",
+            revoked=record.revoked is not None,
+            roster_hash=link.facts.roster_hash if link is not None else "",
+            version=record.facts.get("version", ""),
+        )
+
+    async def RevokeAgent(  # noqa: N802
+        self, request: control_pb2.RevokeAgentRequest, context: Context
+    ) -> control_pb2.RevokeAgentReply:
+        """Its certificates count no more, and its open stream ends."""
+        self._gate.require(context, Role.OPERATOR)
+        await self._gate.revoke(request.id)
+        link = self._fleet.link(request.id)
+        if link is not None:
+            link.close()
+        return control_pb2.RevokeAgentReply()
+
+    async def ProposeRoster(  # noqa: N802
+        self, request: control_pb2.ProposeRosterRequest, context: Context
+    ) -> control_pb2.RosterReply:
+        """A new version over the named sites, or all; every site accepts it again."""
+        self._gate.require(context, Role.OPERATOR)
+        wanted = set(request.agents)
+        members = [
+            record
+            for record in await self._store.list_agents()
+            if record.revoked is None and record.site_key and _may_stand_in_roster(record, wanted)
+        ]
+        minimum = request.minimum_cohort or 3
+        if len(members) < minimum:
+            raise NoSitesForRoster(sites=len(members), required=minimum)
+        latest = await self._store.latest_roster()
+        roster = Roster(
+            version=latest.version + 1 if latest else 1,
+            deployment=self._gate.deployment,
+            sites=tuple(
+                RosterSite(record.agent_id, record.name, record.site_key)
+                for record in sorted(members, key=lambda record: record.agent_id)
+            ),
+            minimum_cohort=minimum,
+            colluders=request.colluders,
+        )
+        record = RosterRecord(roster.version, roster.hash, roster.encode())
+        await self._store.put_roster(record)
+        for link in self._fleet.links():
+            link.send(SendRoster(record.body))
+        return await self._roster_reply(roster)
+
+    async def GetRoster(  # noqa: N802
+        self, request: control_pb2.GetRosterRequest, context: Context
+    ) -> control_pb2.RosterReply:
+        """The roster in force, and who accepted it."""
+        self._gate.require(context, Role.OPERATOR)
+        return await self._roster_reply(await self._studies.roster())
+
+    async def _roster_reply(self, roster: Roster) -> control_pb2.RosterReply:
+        accepted = await self._store.roster_acceptances(roster.hash)
+        return control_pb2.RosterReply(
+            hash=roster.hash,
+            version=roster.version,
+            minimum_cohort=roster.minimum_cohort,
+            threshold=roster.threshold(len(roster.sites)),
+            sites=[
+                control_pb2.RosterSite(
+                    name=site.name, fingerprint=site.key.fingerprint, accepted=site.site_id in accepted
+                )
+                for site in roster.sites
+            ],
+        )
+
+    async def CheckStudy(  # noqa: N802
+        self, request: control_pb2.CheckStudyRequest, context: Context
+    ) -> control_pb2.CheckStudyReply:
+        """Ask each agent that the study concerns; trains nothing."""
+        self._gate.require(context, Role.OPERATOR)
+        study = _decode_study(request.study)
+        roster = await self._studies.roster()
+        self._studies.check(study, roster)
+        names = {record.agent_id: record.name for record in await self._store.list_agents()}
+        agents = self._studies.concerned(study, roster)
+        answers = await ask_agents(agents, request.study, fleet=self._fleet, store=self._store)
+        lines = []
+        for agent_id in agents:
+            answer = answers.get(agent_id)
+            code, schema_hash = (answer.code, answer.schema_hash) if answer else ("no-answer", "")
+            lines.append(control_pb2.CheckLine(agent=names[agent_id], code=code, schema_hash=schema_hash))
+        return control_pb2.CheckStudyReply(agents=lines)
+
+    async def SubmitStudy(  # noqa: N802
+        self, request: control_pb2.SubmitStudyRequest, context: Context
+    ) -> control_pb2.SubmitStudyReply:
+        """Store a study and gather approvals; the same idempotency key gives the same study."""
+        self._gate.require(context, Role.OPERATOR)
+        record = await self._studies.submit(_decode_study(request.study), idempotency_key=request.idempotency_key)
+        return control_pb2.SubmitStudyReply(study_id=record.study_id, hash=record.hash)
+
+    async def StopStudy(  # noqa: N802
+        self, request: control_pb2.StopStudyRequest, context: Context
+    ) -> control_pb2.StopStudyReply:
+        """End a study after the trials that are under way."""
+        self._gate.require(context, Role.OPERATOR)
+        await self._studies.stop(request.study_id)
+        return control_pb2.StopStudyReply()
+
+    async def ListStudies(  # noqa: N802
+        self, request: control_pb2.ListStudiesRequest, context: Context
+    ) -> control_pb2.ListStudiesReply:
+        """Every study, oldest first."""
+        self._gate.require(context, Role.OPERATOR)
+        infos = []
+        for record in await self._store.list_studies():
+            study = Study.from_json(json.loads(record.body))
+            running = self._studies.running(record.study_id)
+            roster = Roster.decode((await self._store.get_roster(record.roster_hash)).body)
+            infos.append(
+                control_pb2.StudyInfo(
+                    id=record.study_id,
+                    name=study.name,
+                    state=str(record.state),
+                    approved=running.approved if running else 0,
+                    wanted=running.wanted if running else 0,
+                    protection=canonical_json(protection_in_force(study, roster)).decode(),
+                )
+            )
+        return control_pb2.ListStudiesReply(studies=infos)
+
+    async def WatchStudy(  # noqa: N802
+        self, request: control_pb2.WatchStudyRequest, context: Context
+    ) -> AsyncIterator[control_pb2.StudyProgress]:
+        """Where the study stands, whenever that changes, until it ends."""
+        self._gate.require(context, Role.OPERATOR)
+        last = None
+        while True:
+            standing = await study_standing(request.study_id, self._studies, self._store)
+            if standing != last:
+                yield _encode_standing(standing)
+                last = standing
+            if standing.final:
+                return
+            await self._fleet.changed(WATCH_SECONDS)
+
+    async def GetResult(  # noqa: N802
+        self, request: control_pb2.GetResultRequest, context: Context
+    ) -> control_pb2.GetResultReply:
+        """The result as far as the study has come."""
+        self._gate.require(context, Role.OPERATOR)
+        result = await result_so_far(request.study_id, self._store)
+        return control_pb2.GetResultReply(result=canonical_json(result))
+
+    async def GetPick(  # noqa: N802
+        self, request: control_pb2.GetPickRequest, context: Context
+    ) -> AsyncIterator[control_pb2.PickChunk]:
+        """A tar of model.onnx, configuration.yaml, the model card and the front's plot."""
+        self._gate.require(context, Role.OPERATOR)
+        number, archive = await pick_archive(
+            request.study_id, request.device_class, request.trial or None, self._tools
+        )
+        yield control_pb2.PickChunk(trial=number)
+        for start in range(0, len(archive), CHUNK):
+            yield control_pb2.PickChunk(data=archive[start : start + CHUNK])
+
+
+def _may_stand_in_roster(record: AgentRecord, wanted: set[str]) -> bool:
+    if wanted:
+        return record.name in wanted
+    return record.facts.get("kind") == "site"
+
+
+def _decode_study(body: bytes) -> Study:
+    try:
+        value = json.loads(body)
+    except ValueError as error:
+        raise BadStudy from error
+    return Study.from_json(value)
+
+
+def _encode_standing(standing: Standing) -> control_pb2.StudyProgress:
+    return control_pb2.StudyProgress(
+        state=standing.state,
+        approved=standing.approved,
+        wanted=standing.wanted,
+        trials_final=standing.trials_final,
+        trials_budget=standing.trials_budget,
+        tunes=standing.tunes,
+        round=standing.round,
+        rounds=standing.rounds,
+        sites=standing.sites,
+        sites_wanted=standing.sites_wanted,
+        best=math.nan if standing.best is None else standing.best,
+        seconds=standing.seconds,
+        seconds_left=math.nan if standing.seconds_left is None else standing.seconds_left,
+        stage=standing.stage,
+        fronts=[control_pb2.FrontSize(device_class=name, points=points) for name, points in standing.fronts],
+        error_code=standing.error_code,
+        error=standing.error,
+    )

@@ -1,0 +1,151 @@
+"""What the store remembers, as frozen records. Instants are UTC with a time zone; hashes are 64 hexadecimal digits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from autoglm_core.canonical import Json
+from autoglm_core.identity import Role
+
+
+@dataclass(frozen=True)
+class AgentRecord:
+    """An enrolled agent. `site_key`: Ed25519 public key, empty for a device without data.
+
+    `facts`: what it last said of itself (kind, device class, data, version, host), replaced as a whole.
+    """
+
+    agent_id: str
+    name: str
+    site_key: bytes
+    joined: datetime
+    revoked: datetime | None = None
+    facts: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TokenRecord:
+    """A join token at rest: the hash of its secret, whom it is for and until when."""
+
+    hash: str
+    name: str
+    role: Role
+    expires: datetime
+
+
+@dataclass(frozen=True)
+class CertificateRecord:
+    """A certificate that was issued. `identity`: its SPIFFE id; `serial`: hexadecimal."""
+
+    serial: str
+    identity: str
+    issued: datetime
+    expires: datetime
+
+
+@dataclass(frozen=True)
+class RosterRecord:
+    """A version of the roster; `body` as signed and hashed."""
+
+    version: int
+    hash: str
+    body: bytes
+
+
+class StudyState(StrEnum):
+    """Where a study stands; the last three are final."""
+
+    AWAITING_APPROVAL = "awaiting-approval"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing follows."""
+        return not STUDY_TRANSITIONS[self]
+
+
+STUDY_TRANSITIONS: Mapping[StudyState, frozenset[StudyState]] = {
+    StudyState.AWAITING_APPROVAL: frozenset({StudyState.RUNNING, StudyState.STOPPED, StudyState.FAILED}),
+    StudyState.RUNNING: frozenset({StudyState.COMPLETED, StudyState.STOPPED, StudyState.FAILED}),
+    StudyState.COMPLETED: frozenset(),
+    StudyState.STOPPED: frozenset(),
+    StudyState.FAILED: frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A submitted study. `body`: canonical JSON, of which `hash` is the SHA-256; `roster_hash`: the roster it keeps.
+
+    `active`: time spent running, summed over restarts. `outcome`: why it ended, or what went wrong; empty while it
+    lives.
+    """
+
+    study_id: str
+    hash: str
+    body: bytes
+    roster_hash: str
+    created: datetime
+    state: StudyState = StudyState.AWAITING_APPROVAL
+    active: timedelta = timedelta(0)
+    outcome: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DecisionRecord:
+    """An administrator's answer to a study's hash. `code`: why not, of the closed list; `signature`: the site key's."""
+
+    study_id: str
+    agent_id: str
+    approved: bool
+    code: str
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """One committed round of one TUNE. `round` 0 is the initial model, of no session.
+
+    `model`, `aggregator_state`: artifacts. `counters`: plain JSON values. `survivors`, `dropped`: site ids.
+    """
+
+    tune_key: str
+    round: int
+    model: str
+    aggregator_state: str | None
+    counters: Json
+    survivors: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    session_id: bytes = b""
+
+
+@dataclass(frozen=True)
+class SessionRecord:
+    """A session whose survivors are fixed, so that unmasking can be finished after a crash.
+
+    `spec`, `adverts`, `shares`: as encoded by the protocol. `running_sum`: artifact of the masked sum over `survivors`.
+    `unmask`: site id -> its unmasking message, as acknowledged so far.
+    """
+
+    session_id: bytes
+    spec: bytes
+    survivors: tuple[str, ...]
+    running_sum: str
+    adverts: bytes
+    shares: bytes
+    unmask: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AuditHead:
+    """The head of an agent's audit log, as its site key signed it."""
+
+    sequence: int
+    head: bytes
+    signature: bytes

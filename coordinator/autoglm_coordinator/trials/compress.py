@@ -1,0 +1,147 @@
+"""COMPRESS and EVALUATE: make variants of a tuned model, and let the sites count how good each one is.
+
+Activation ranges for static quantization come from one CALIBRATE session: every site counts its activations into log-spaced
+histograms, and only their sum is known here. All variants of one tuned model share one session for each purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from autoglm_core.canonical import Json
+from autoglm_core.configuration import Configuration
+from autoglm_core.counters import without_prefix
+from autoglm_core.measurement import Measurement, Split, measurements_from_json, measurements_to_json
+from autoglm_core.privacy.session_spec import Purpose
+from autoglm_core.task import ManifestItem
+from autoglm_core.trial import StageName, StageRecord
+
+from autoglm_coordinator.federation.sessions import Request
+from autoglm_coordinator.trials.context import StudyContext, stage_key
+from autoglm_coordinator.trials.stages import Tools, cached
+from autoglm_coordinator.trials.tune import Tuned
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An exported variant: its ONNX artifact and exact facts."""
+
+    configuration: Configuration
+    model: str
+    facts: Json
+    record: StageRecord
+
+
+class Compressing:
+    """COMPRESS for the variants of one tuned model."""
+
+    def __init__(self, context: StudyContext, tools: Tools, tuned: Tuned) -> None:
+        self._context = context
+        self._tools = tools
+        self._tuned = tuned
+
+    async def run(self, configurations: Sequence[Configuration]) -> list[Variant]:
+        """Export every configuration, calibrating those that are quantized statically."""
+        self._context.progress.stage = "COMPRESS"
+        histograms = await self._calibrate([entry for entry in configurations if needs_calibration(entry)])
+        return [await self._export(entry, histograms.get(self._key(entry))) for entry in configurations]
+
+    def _key(self, configuration: Configuration) -> str:
+        shape = self._context.workload.model_side.shape_key(self._context.study, configuration)
+        return stage_key("COMPRESS", self._context.workload.version, self._tuned.parameters, shape)
+
+    def _meta(self, configuration: Configuration) -> Json:
+        return {
+            "study": self._context.study_json,
+            "configuration": configuration.to_json(),
+            "constants": list(self._context.constants or ()),
+        }
+
+    async def _calibrate(self, configurations: Sequence[Configuration]) -> dict[str, list[int]]:
+        """Summed histograms by variant key, from the store or from one session over what is missing there."""
+        found: dict[str, list[int]] = {}
+        missing: dict[str, Configuration] = {}
+        for configuration in configurations:
+            key = self._key(configuration)
+            stored = await self._tools.store.get_stage(stage_key("CALIBRATE", key))
+            if stored is not None:
+                found[key] = stored["histograms"]
+            else:
+                missing[key] = configuration
+        if missing:
+            found |= await self._calibration_session(missing)
+        return found
+
+    async def _calibration_session(self, missing: Mapping[str, Configuration]) -> dict[str, list[int]]:
+        weights = await self._tools.store.get_artifact(self._tuned.parameters)
+        items = []
+        for key, configuration in missing.items():
+            reply = await self._tools.in_child("export-calibration", self._meta(configuration), [weights])
+            model = await self._tools.store.put_artifact(bytes(reply.blobs[0]))
+            items.append(ManifestItem(key, model, "calibration", configuration))
+        request = Request(Purpose.CALIBRATE, tuple(items), Split.TRAIN, trial=self._tuned.key, round=self._tuned.rounds)
+        outcome = await self._tools.sessions.run(self._context, request)
+        side, found = self._context.workload.model_side, {}
+        for key, configuration in missing.items():
+            layout = side.calibrate_layout(self._context.study, configuration)
+            found[key] = layout.encode(without_prefix(outcome.counters, key)).tolist()
+            await self._tools.store.put_stage("CALIBRATE", stage_key("CALIBRATE", key), {"histograms": found[key]})
+        return found
+
+    async def _export(self, configuration: Configuration, histograms: list[int] | None) -> Variant:
+        async def compute() -> Json:
+            weights = await self._tools.store.get_artifact(self._tuned.parameters)
+            meta = {**self._meta(configuration), "histograms": histograms}
+            reply = await self._tools.in_child("export", meta, [weights])
+            return {"model": await self._tools.store.put_artifact(bytes(reply.blobs[0])), "facts": reply.meta}
+
+        result, record = await cached(self._tools, StageName.COMPRESS, self._key(configuration), compute)
+        return Variant(configuration, result["model"], result["facts"], record)
+
+
+def needs_calibration(configuration: Configuration) -> bool:
+    """Whether the variant's activations are quantized ahead of time."""
+    return configuration.deploy.get("quantization") == "int8-static"
+
+
+async def evaluate(
+    context: StudyContext, tools: Tools, variants: Sequence[Variant], *, purpose: Purpose, trial: str
+) -> dict[str, tuple[dict[str, Measurement], StageRecord]]:
+    """Scores by ONNX artifact, from one session over those that were never evaluated on that split."""
+    split = Split.TEST if purpose is Purpose.TEST else Split.VALIDATION
+    name = StageName.TEST if purpose is Purpose.TEST else StageName.EVALUATE
+    context.progress.stage = str(name)
+    results: dict[str, tuple[dict[str, Measurement], StageRecord]] = {}
+    missing: dict[str, Variant] = {}
+    for variant in variants:
+        key = _evaluation_key(context, variant, split)
+        stored = await tools.store.get_stage(key)
+        if stored is None:
+            missing[variant.model] = variant
+        else:
+            results[variant.model] = (measurements_from_json(stored["scores"]), StageRecord(name, key, True, 0.0))
+    if missing:
+        results |= await _evaluation_session(context, tools, list(missing.values()), purpose, trial)
+    return results
+
+
+def _evaluation_key(context: StudyContext, variant: Variant, split: Split) -> str:
+    data = [context.study.data, context.study.schema.hash, context.study.to_json()["split"], list(context.sites)]
+    return stage_key("EVALUATE", context.workload.name, context.workload.version, data, variant.model, str(split))
+
+
+async def _evaluation_session(
+    context: StudyContext, tools: Tools, variants: Sequence[Variant], purpose: Purpose, trial: str
+) -> dict[str, tuple[dict[str, Measurement], StageRecord]]:
+    split = Split.TEST if purpose is Purpose.TEST else Split.VALIDATION
+    name = StageName.TEST if purpose is Purpose.TEST else StageName.EVALUATE
+    items = tuple(ManifestItem(variant.model, variant.model, "onnx", variant.configuration) for variant in variants)
+    outcome = await tools.sessions.run(context, Request(purpose, items, split, trial=trial))
+    results = {}
+    for variant in variants:
+        scores = context.workload.model_side.score(without_prefix(outcome.counters, variant.model), split)
+        key = _evaluation_key(context, variant, split)
+        await tools.store.put_stage(str(name), key, {"scores": measurements_to_json(scores)})
+        results[variant.model] = (scores, StageRecord(name, key, False, 0.0))
+    return results

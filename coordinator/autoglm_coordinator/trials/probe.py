@@ -1,0 +1,214 @@
+"""PROBE: measure shapes before a round is spent on them.
+
+Latency, energy, memory and size depend on a variant's shape, not on its weights. Each shape is exported once with random weights
+and measured once per device class, all shapes of a batch interleaved in one exclusive lease. What breaks a constraint of the study
+is refused per class; a trial that every class refuses is infeasible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from autoglm_core.canonical import Json, canonical_json
+from autoglm_core.configuration import Configuration
+from autoglm_core.errors import AutoglmError, Kind
+from autoglm_core.measurement import Measurement, Provenance, measurements_from_json
+from autoglm_core.privacy.sealing import open_sealed
+from autoglm_core.task import TaskId
+from autoglm_core.trial import StageName, StageRecord, Trial
+
+from autoglm_coordinator.federation.transport import CancelTask, Declined, OfferProbe, Probed
+from autoglm_coordinator.trials.context import StudyContext, distinct, stage_key
+from autoglm_coordinator.trials.stages import Tools, cached
+
+LEASE = timedelta(seconds=120)
+MEASURE_SECONDS = 1.0
+"""Wall time over which the blocks of one lease are spread (FACTS: a percentile over less than a second says little)."""
+PER_LEASE = 12
+"""Variants interleaved in one lease; more would make each block of one variant too short."""
+GATHER_SECONDS = 30.0
+
+
+class ProbeFailed(AutoglmError):
+    """No device of the class gave a measurement."""
+
+    code = "probe-failed"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self, *, device_class: str, reason: str) -> None:
+        super().__init__(
+            f"device class {device_class} gave no measurement ({reason}): look at `autoglm agents` and that agent's log",
+            device_class=device_class,
+            reason=reason,
+        )
+
+
+@dataclass(frozen=True)
+class Shape:
+    """An exported shape with random weights. `key`: hash of the shape; the rest are artifacts."""
+
+    key: str
+    model: str
+    inputs: str
+    outputs: str
+    facts: Json
+    threads: int
+
+    @property
+    def measured_key(self) -> str:
+        """The shape with its session options: what a latency belongs to."""
+        return stage_key("SHAPE", self.key, self.threads)
+
+    def exact(self) -> dict[str, Measurement]:
+        """Size and parameters: known, not measured."""
+        size, count = self.facts["size_bytes"] / 1e6, self.facts["parameters"]
+        return {
+            "size_mb": Measurement(size, 0.0, 1, Provenance.EXACT),
+            "parameters": Measurement(float(count), 0.0, 1, Provenance.EXACT),
+        }
+
+
+class Probing:
+    """PROBE for a batch of trials."""
+
+    def __init__(self, context: StudyContext, tools: Tools) -> None:
+        self._context = context
+        self._tools = tools
+
+    async def run(self, trials: Sequence[Trial]) -> dict[int, tuple[dict[str, dict[str, Measurement]], StageRecord]]:
+        """Measurements by trial number and device class.
+
+        Raises:
+            ProbeFailed: a class has no device that answers.
+        """
+        self._context.progress.stage = "PROBE"
+        shapes = {trial.number: await self._shape(trial.configuration) for trial in trials}
+        reference, _ = await self._shape(self._reference())
+        unique = list({shape.measured_key: shape for shape, _ in shapes.values()}.values())
+        figures: dict[str, dict[str, dict[str, Measurement]]] = {}
+        for device_class in self._context.study.device_classes:
+            figures[device_class] = await self._measure_class(device_class, unique, reference)
+        return {
+            number: ({name: {**entry[shape.measured_key], **shape.exact()} for name, entry in figures.items()}, record)
+            for number, (shape, record) in shapes.items()
+        }
+
+    async def reference(self) -> dict[str, dict[str, Measurement]]:
+        """The reference configuration's figures by class, from the store once measured."""
+        shape, _ = await self._shape(self._reference())
+        classes = self._context.study.device_classes
+        return {name: {**(await self._measure_class(name, [shape], shape))[shape.measured_key], **shape.exact()}
+                for name in classes}
+
+    def _reference(self) -> Configuration:
+        return self._context.study.reference or self._context.study.space.reference()
+
+    async def _shape(self, configuration: Configuration) -> tuple[Shape, StageRecord]:
+        context = self._context
+        shape_key = context.workload.model_side.shape_key(context.study, configuration)
+        key = stage_key("PROBE-EXPORT", context.workload.name, context.workload.version, shape_key)
+
+        async def compute() -> Json:
+            meta = {"study": context.study_json, "configuration": configuration.to_json()}
+            reply = await self._tools.in_child("export-shape", meta)
+            model, inputs, outputs = [await self._tools.store.put_artifact(bytes(blob)) for blob in reply.blobs]
+            return {"model": model, "inputs": inputs, "outputs": outputs, "facts": reply.meta}
+
+        result, record = await cached(self._tools, StageName.PROBE, key, compute)
+        threads = int(configuration.deploy.get("threads", 1))
+        return Shape(shape_key, result["model"], result["inputs"], result["outputs"], result["facts"], threads), record
+
+    async def _measure_class(
+        self, device_class: str, shapes: Sequence[Shape], reference: Shape
+    ) -> dict[str, dict[str, Measurement]]:
+        figures: dict[str, dict[str, Measurement]] = {}
+        missing = []
+        for shape in shapes:
+            stored = await self._tools.store.get_stage(self._figure_key(device_class, shape))
+            if stored is None:
+                missing.append(shape)
+            else:
+                figures[shape.measured_key] = measurements_from_json(stored["measurements"])
+        for start in range(0, len(missing), PER_LEASE):
+            batch = missing[start : start + PER_LEASE]
+            measured = await self._lease(device_class, batch, reference)
+            for shape in batch:
+                entry = measured[shape.measured_key]
+                await self._tools.store.put_stage("PROBE", self._figure_key(device_class, shape), entry)
+                figures[shape.measured_key] = measurements_from_json(entry["measurements"])
+        return figures
+
+    def _figure_key(self, device_class: str, shape: Shape) -> str:
+        # Figures belong to one device class of one deployment's study; another study may give its classes other devices.
+        return stage_key("PROBE", self._context.study_id, device_class, shape.measured_key)
+
+    async def _lease(self, device_class: str, shapes: Sequence[Shape], reference: Shape) -> dict[str, Json]:
+        until = asyncio.get_running_loop().time() + GATHER_SECONDS
+        reason = "no device connected"
+        while asyncio.get_running_loop().time() < until:
+            for agent_id in self._context.devices.get(device_class, ()):
+                link = self._tools.fleet.link(agent_id)
+                if link is None:
+                    continue
+                async with self._tools.leases.exclusive(link.facts.host_id):
+                    answer = await self._ask(agent_id, shapes, reference)
+                if isinstance(answer, Probed):
+                    return self._opened(answer, agent_id)
+                reason = answer
+            await self._tools.fleet.changed(1.0)
+        raise ProbeFailed(device_class=device_class, reason=reason)
+
+    async def _ask(self, agent_id: str, shapes: Sequence[Shape], reference: Shape) -> Probed | str:
+        sequence = await self._tools.store.next_sequence()
+        task = TaskId(self._context.study_id, "PROBE", 0, 1, sequence)
+        link = self._tools.fleet.link(agent_id)
+        if link is None:
+            return "device lost"
+        until = asyncio.get_running_loop().time() + LEASE.total_seconds()
+        with self._tools.fleet.open_inbox(sequence, [agent_id]) as inbox:
+            link.send(OfferProbe(task, LEASE, self._manifest(shapes, reference)))
+            event = await inbox.get(until)
+        if isinstance(event, Probed):
+            return event
+        if isinstance(event, Declined):
+            return event.code
+        link.send(CancelTask(task, "deadline"))
+        return "deadline" if event is None else "device lost"
+
+    def _manifest(self, shapes: Sequence[Shape], reference: Shape) -> bytes:
+        return canonical_json(
+            {
+                "items": [_item(shape) for shape in shapes],
+                "reference": _item(reference),
+                "seconds": MEASURE_SECONDS,
+            }
+        )
+
+    def _opened(self, answer: Probed, agent_id: str) -> dict[str, Json]:
+        public = self._context.roster.site(agent_id).public_key if self._context.roster.has(agent_id) else None
+        clear = open_sealed(self._tools.study_private_key, answer.sealed, context=agent_id.encode(), signer=public)
+        items: dict[str, Json] = json.loads(clear)["items"]
+        return items
+
+
+def _item(shape: Shape) -> Json:
+    return {
+        "key": shape.measured_key,
+        "artifact": shape.model,
+        "inputs": shape.inputs,
+        "input_shape": shape.facts["input_shape"],
+        "outputs": shape.outputs,
+        "output_shape": shape.facts["output_shape"],
+        "threads": shape.threads,
+    }
+
+
+def manifest_artifacts(manifest: bytes) -> list[str]:
+    """Every artifact that a device needs for a probe: what its agent may fetch."""
+    value = json.loads(manifest)
+    entries = [*value["items"], value["reference"]]
+    return distinct([entry[name] for entry in entries for name in ("artifact", "inputs", "outputs")])

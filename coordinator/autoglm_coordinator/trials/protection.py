@@ -1,0 +1,24 @@
+"""What a study's sites are shielded from, and what they are not: said in status, in results and in the documents alike."""
+
+from __future__ import annotations
+
+from autoglm_core.canonical import Json
+from autoglm_core.privacy.roster import Roster
+from autoglm_core.study import Study
+
+NOT_PROTECTED = ("global model", "crafted models", "adaptive queries", "poisoned inputs")
+"""The secure sum gives none of these; differential privacy would limit the first three."""
+WITHOUT_SECURE_SUM = ("each site's update", "each site's counters", *NOT_PROTECTED)
+
+
+def protection_in_force(study: Study, roster: Roster) -> Json:
+    """As in result.json."""
+    protection = study.protection
+    return {
+        "secure_sum": protection.secure_sum,
+        "minimum_cohort": max(protection.minimum_cohort, roster.minimum_cohort),
+        "threshold": roster.threshold(len(roster.sites)),
+        "roster": roster.hash,
+        "ring_bits": protection.ring_bits,
+        "not_protected": list(NOT_PROTECTED if protection.secure_sum else WITHOUT_SECURE_SUM),
+    }

@@ -1,0 +1,190 @@
+"""One table from errors to gRPC status and back.
+
+The status carries the kind; code, message and data travel beside it as canonical JSON, so that the other side
+rebuilds the error without parsing text. What the product did not raise on purpose leaves as INTERNAL and says
+nothing: a traceback may hold data.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+
+from autoglm_core.canonical import Json, canonical_json
+from autoglm_core.errors import AutoglmError, Kind, RemoteError, Scalar
+
+METADATA_KEY = "autoglm-error-bin"
+MAX_ERROR_BYTES = 4096
+"""An error with its data at most; more comes from no coordinator of ours."""
+MAX_MESSAGE = 1000
+
+STATUS: Mapping[Kind, grpc.StatusCode] = {
+    Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    Kind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Kind.DENIED: grpc.StatusCode.PERMISSION_DENIED,
+    Kind.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    Kind.CONFLICT: grpc.StatusCode.FAILED_PRECONDITION,
+    Kind.EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Kind.ABORTED: grpc.StatusCode.ABORTED,
+    Kind.INTERNAL: grpc.StatusCode.INTERNAL,
+}
+
+KIND: Mapping[grpc.StatusCode, Kind] = {
+    **{status: kind for kind, status in STATUS.items()},
+    # gRPC itself answers with these; none of ours does.
+    grpc.StatusCode.CANCELLED: Kind.ABORTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED: Kind.UNAVAILABLE,
+    grpc.StatusCode.ALREADY_EXISTS: Kind.CONFLICT,
+    grpc.StatusCode.OUT_OF_RANGE: Kind.INVALID,
+    grpc.StatusCode.UNIMPLEMENTED: Kind.INVALID,
+    grpc.StatusCode.DATA_LOSS: Kind.INTERNAL,
+    grpc.StatusCode.UNKNOWN: Kind.INTERNAL,
+}
+
+_log = logging.getLogger(__name__)
+_OWN_FIELDS = ("message", "remote_code", "remote_kind", "self")
+
+
+class Unreachable(AutoglmError):
+    """The call failed before the other side answered as itself: network, proxy, TLS, or a deadline."""
+
+    code = "unreachable"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(
+            f"no answer from the coordinator ({reason}): check address, proxy and certificate", reason=reason
+        )
+
+
+class InternalError(AutoglmError):
+    """A defect of the other side; only its own log says more."""
+
+    code = "internal-error"
+    kind = Kind.INTERNAL
+
+    def __init__(self) -> None:
+        super().__init__("a defect on the other side: its log says more")
+
+
+def encode_error(error: AutoglmError) -> bytes:
+    """`error` as it travels; data that would be too long is left out."""
+    remote = error.remote_code if isinstance(error, RemoteError) else error.code
+    value: Json = {"code": remote, "message": error.message[:MAX_MESSAGE], "data": error.data}
+    encoded = canonical_json(value)
+    return encoded if len(encoded) <= MAX_ERROR_BYTES else canonical_json({**value, "data": {}})
+
+
+def status_of(error: AutoglmError) -> grpc.StatusCode:
+    """The gRPC status of `error`."""
+    return STATUS[error.remote_kind if isinstance(error, RemoteError) else error.kind]
+
+
+def translate(failure: grpc.aio.AioRpcError) -> AutoglmError:
+    """The error that a failed call stands for: `RemoteError` if the other side raised it, else `Unreachable`."""
+    kind = KIND.get(failure.code(), Kind.INTERNAL)
+    carried = [value for key, value in failure.trailing_metadata() or () if key == METADATA_KEY]
+    decoded = _decode(carried[0], kind) if carried and isinstance(carried[0], bytes) else None
+    if decoded is not None:
+        return decoded
+    if kind is Kind.UNAVAILABLE:
+        return Unreachable(reason=(failure.details() or failure.code().name)[:MAX_MESSAGE])
+    return RemoteError(
+        f"the coordinator refused the call: {failure.code().name.lower()}",
+        remote_code=failure.code().name.lower().replace("_", "-"),
+        remote_kind=kind,
+    )
+
+
+def _decode(data: bytes, kind: Kind) -> RemoteError | None:
+    """Hostile bytes to an error; None where they are of another form."""
+    if len(data) > MAX_ERROR_BYTES:
+        return None
+    try:
+        value = json.loads(data)
+        code, message, fields = value["code"], value["message"], value["data"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if not (isinstance(code, str) and isinstance(message, str) and isinstance(fields, dict)):
+        return None
+    kept: dict[str, Scalar] = {
+        name: scalar
+        for name, scalar in fields.items()
+        if name not in _OWN_FIELDS and (scalar is None or isinstance(scalar, str | int | float | bool))
+    }
+    return RemoteError(message, remote_code=code, remote_kind=kind, **kept)
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: AutoglmError) -> NoReturn:
+    """End the call of `context` with `error`."""
+    metadata = ((METADATA_KEY, encode_error(error)),)
+    await context.abort(status_of(error), error.message[:MAX_MESSAGE], trailing_metadata=metadata)
+    raise AssertionError("abort returned")
+
+
+async def _fail(context: grpc.aio.ServicerContext[Any, Any], failure: Exception) -> NoReturn:
+    if isinstance(failure, AutoglmError):
+        await abort(context, failure)
+    if isinstance(failure, grpc.aio.AbortError):
+        raise failure
+    _log.error("a call failed by a defect", exc_info=failure)
+    await abort(context, InternalError())
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Turns what a servicer raises into a status, in one place for every service."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """Wrap the method that answers this call."""
+        handler = await continuation(handler_call_details)
+        return handler and _wrapped(handler)
+
+
+def _wrapped(handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+    coders = {
+        "request_deserializer": handler.request_deserializer,
+        "response_serializer": handler.response_serializer,
+    }
+    if handler.unary_unary:
+        return grpc.unary_unary_rpc_method_handler(_single(handler.unary_unary), **coders)
+    if handler.stream_unary:
+        return grpc.stream_unary_rpc_method_handler(_single(handler.stream_unary), **coders)
+    if handler.unary_stream:
+        return grpc.unary_stream_rpc_method_handler(_streaming(handler.unary_stream), **coders)
+    return grpc.stream_stream_rpc_method_handler(_streaming(handler.stream_stream), **coders)
+
+
+def _single(method: Callable[..., Any]) -> Callable[..., Any]:
+    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        try:
+            return await method(request, context)
+        except Exception as error:
+            await _fail(context, error)
+
+    return call
+
+
+def _streaming(method: Callable[..., Any]) -> Callable[..., Any]:
+    if not inspect.isasyncgenfunction(method):
+        # A coroutine that calls context.write itself.
+        return _single(method)
+
+    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        try:
+            async for reply in method(request, context):
+                yield reply
+        except Exception as error:
+            await _fail(context, error)
+
+    return call

@@ -1,0 +1,84 @@
+"""What the coordinator answers to an operator, free of the wire's types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AgentLine:
+    """An enrolled agent. `kind` is site or device; `fingerprint` is of its site key, empty for a device."""
+
+    id: str
+    name: str
+    kind: str
+    connected: bool
+    revoked: bool
+    device_class: str
+    data: tuple[str, ...]
+    fingerprint: str
+    roster_hash: str
+    version: str
+
+
+@dataclass(frozen=True)
+class RosterLine:
+    """A site of a roster and whether its administrator accepted that roster."""
+
+    name: str
+    fingerprint: str
+    accepted: bool
+
+
+@dataclass(frozen=True)
+class RosterView:
+    """A version of the roster; `threshold` is the number of sites whose shares unmask a sum."""
+
+    hash: str
+    version: int
+    minimum_cohort: int
+    threshold: int
+    sites: tuple[RosterLine, ...]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether every site accepted it."""
+        return bool(self.sites) and all(site.accepted for site in self.sites)
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """A site's answer to a dry run: `code` is `ok`, or why it would refuse."""
+
+    agent: str
+    code: str
+    schema_hash: str
+
+
+@dataclass(frozen=True)
+class SubmittedStudy:
+    """A study that the coordinator took."""
+
+    id: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class StudyLine:
+    """A study, its state, and canonical JSON of the protection in force."""
+
+    id: str
+    name: str
+    state: str
+    approved: int
+    wanted: int
+    protection: str
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The files of one member of a front, by name: model.onnx, configuration.yaml, README.md and front.png."""
+
+    trial: int
+    files: Mapping[str, bytes]

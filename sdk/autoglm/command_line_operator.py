@@ -1,0 +1,213 @@
+"""The verbs that talk to a coordinator."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+
+from autoglm.answers import CheckLine, RosterView, StudyLine
+from autoglm.control import ControlClient, login_with_token
+from autoglm.credentials import configuration_folder, load_credentials, save_credentials
+from autoglm.errors import StudyFailed, UnknownAgent, UnknownStudy
+from autoglm.pick_archive import write_files
+from autoglm.progress import Progress, plain_line, view_for
+from autoglm.results import Result, front_table, fronts_text, trial_text, trials_table
+from autoglm.study_file import load_study
+from autoglm.tables import Cell, render_table
+from autoglm_core.canonical import canonical_json
+
+OK = "ok"
+REFUSED = 1
+FINGERPRINT_DIGITS = 16
+
+
+def connect() -> ControlClient:
+    """A client with this user's certificate."""
+    return ControlClient(load_credentials(configuration_folder()))
+
+
+def login(options: Namespace) -> int:
+    """Exchange a token for an operator certificate and store it."""
+    folder = configuration_folder()
+    credentials = login_with_token(options.token)
+    save_credentials(credentials, folder)
+    print(f"logged in as {credentials.operator_id} at {credentials.address}; the certificate is in {folder}")
+    return 0
+
+
+def join_token(options: Namespace) -> int:
+    """Print a token, and nothing else, so that it can be piped."""
+    with connect() as client:
+        print(client.create_join_token(options.name, valid=options.valid, operator=options.operator))
+    return 0
+
+
+def roster_show(options: Namespace) -> int:
+    """Print the newest roster."""
+    del options
+    with connect() as client:
+        print(roster_text(client.roster()))
+    return 0
+
+
+def roster_propose(options: Namespace) -> int:
+    """Write a new version of the roster."""
+    with connect() as client:
+        roster = client.propose_roster(
+            options.sites, minimum_cohort=options.minimum_cohort, colluders=options.colluders
+        )
+    print(roster_text(roster))
+    print("\nRead the fingerprints to every site over another channel; each then runs")
+    print(f"  autoglm-agent roster accept {roster.hash[:FINGERPRINT_DIGITS]}")
+    return 0
+
+
+def roster_text(roster: RosterView) -> str:
+    """A roster with who accepted it."""
+    rows: list[Sequence[Cell]] = [
+        [site.name, site.fingerprint, "accepted" if site.accepted else "not yet"] for site in roster.sites
+    ]
+    head = (
+        f"roster {roster.hash[:FINGERPRINT_DIGITS]}  version {roster.version}  "
+        f"minimum cohort {roster.minimum_cohort}  threshold {roster.threshold}"
+    )
+    return f"{head}\n{render_table(['site', 'fingerprint', ''], rows)}"
+
+
+def agents(options: Namespace) -> int:
+    """List the agents, or revoke one."""
+    with connect() as client:
+        known = client.agents()
+        if options.revoke is not None:
+            found = [agent for agent in known if agent.name == options.revoke and not agent.revoked]
+            if not found:
+                raise UnknownAgent(name=options.revoke)
+            client.revoke_agent(found[0].id)
+            print(f"{options.revoke} is revoked")
+            return 0
+    rows: list[Sequence[Cell]] = [
+        [
+            agent.name,
+            agent.kind or None,
+            "revoked" if agent.revoked else "connected" if agent.connected else "away",
+            agent.device_class or ", ".join(agent.data) or None,
+            agent.fingerprint[:FINGERPRINT_DIGITS] or None,
+            agent.version or None,
+        ]
+        for agent in known
+    ]
+    print(
+        render_table(["agent", "kind", "", "data or class", "site key", "version"], rows) if rows else "no agents yet"
+    )
+    return 0
+
+
+def submit(options: Namespace) -> int:
+    """Submit a study, or ask the sites what they would say to it."""
+    study = load_study(options.study).study
+    body = canonical_json(study.to_json())
+    with connect() as client:
+        if options.dry_run:
+            return _print_check(client.check(body))
+        key = secrets.token_hex(16) if options.again else f"submit-{study.hash}"
+        submitted = client.submit(body, idempotency_key=key)
+        line = next((line for line in client.studies() if line.id == submitted.id), None)
+    print(f"{submitted.id} {_state(line)}" if line else submitted.id)
+    return 0
+
+
+def _print_check(lines: Sequence[CheckLine]) -> int:
+    width = max((len(line.agent) for line in lines), default=0)
+    for line in lines:
+        verdict = "ok" if line.code == OK else f"refused: {line.code}"
+        print(
+            f"{line.agent.ljust(width)}  {verdict}" + (f" (schema {line.schema_hash[:8]})" if line.schema_hash else "")
+        )
+    if not lines:
+        print("no site is connected")
+    return 0 if lines and all(line.code == OK for line in lines) else REFUSED
+
+
+def _state(study: StudyLine) -> str:
+    return f"{study.state.replace('-', ' ')} ({study.approved}/{study.wanted})"
+
+
+def watch(options: Namespace) -> int:
+    """Follow a study."""
+    view = view_for(sys.stdout, width=shutil.get_terminal_size().columns)
+    last: Progress | None = None
+    with connect() as client:
+        for last in client.watch(options.id):
+            view.show(last)
+    if last is not None and last.state == "failed":
+        raise StudyFailed(study_id=options.id, reason=last.error or last.error_code)
+    return 0
+
+
+def stop(options: Namespace) -> int:
+    """End a study."""
+    with connect() as client:
+        client.stop(options.id)
+    print(f"{options.id} is stopped; what was completed stays: autoglm front {options.id}")
+    return 0
+
+
+def status(options: Namespace) -> int:
+    """List studies with their protection, or one with its newest progress."""
+    with connect() as client:
+        studies = client.studies()
+        if options.id is not None:
+            studies = [study for study in studies if study.id == options.id]
+            if not studies:
+                raise UnknownStudy(study_id=options.id)
+            progress = next(iter(client.watch(options.id)), None)
+            if progress is not None:
+                print(plain_line(progress))
+    for study in studies:
+        print(f"{study.id}  {_state(study)}\n{_protection(study.protection)}")
+    if not studies:
+        print("no studies yet")
+    return 0
+
+
+def _protection(text: str) -> str:
+    facts = json.loads(text) if text else {}
+    without = facts.pop("not_protected", [])
+    lines = [f"  {name.replace('_', ' ')}: {str(value).lower()}" for name, value in facts.items()]
+    if without:
+        lines.append(f"  not protected: {', '.join(without)}")
+    return "\n".join(lines)
+
+
+def trials(options: Namespace) -> int:
+    """Print a study's trials."""
+    with connect() as client:
+        result = Result.parse(client.result(options.id))
+    if options.json:
+        print(result.source.decode())
+    elif options.trial is not None:
+        print(trial_text(result.trial(options.trial)))
+    else:
+        print(trials_table(result))
+    return 0
+
+
+def front(options: Namespace) -> int:
+    """Print the fronts so far."""
+    with connect() as client:
+        result = Result.parse(client.result(options.id))
+    print(fronts_text(result) if options.device_class is None else front_table(result, options.device_class))
+    return 0
+
+
+def export(options: Namespace) -> int:
+    """Write the files of a pick."""
+    with connect() as client:
+        pick = client.pick(options.id, options.device_class, trial=options.trial)
+    write_files(pick.files, options.out)
+    print(f"trial {pick.trial} for {options.device_class}: {', '.join(sorted(pick.files))} in {options.out}")
+    return 0

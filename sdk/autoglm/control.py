@@ -1,0 +1,255 @@
+"""The control service as an operator calls it: every method encodes, calls, decodes. The only wire in `autoglm`.
+
+Calls block: the command line does one thing at a time. Each has a deadline, because a command that hangs tells its
+user nothing; a watch goes on through restarts of the coordinator instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import TypeVar
+
+from autoglm.answers import AgentLine, CheckLine, Pick, RosterLine, RosterView, StudyLine, SubmittedStudy
+from autoglm.credentials import OperatorCredentials
+from autoglm.errors import BadPick, CoordinatorUnreachable
+from autoglm.pick_archive import LIMIT, unpack_pick
+from autoglm.progress import Progress
+from autoglm_core.errors import AutoglmError
+from autoglm_core.identity import JoinToken
+from autoglm_protos import enroll
+from autoglm_protos.errors import Unreachable, translate
+from autoglm_protos.tls import Credentials, open_channel
+from autoglm_protos.v1 import control_pb2 as pb
+from autoglm_protos.v1.control_pb2_grpc import ControlServiceAsyncStub, ControlServiceStub
+
+import grpc.aio
+
+Reply = TypeVar("Reply")
+
+DEADLINE = timedelta(seconds=30)
+CHECK_DEADLINE = timedelta(minutes=2)
+"""A dry run asks every site, and the slowest answers last."""
+PICK_DEADLINE = timedelta(minutes=10)
+PATIENCE = timedelta(minutes=2)
+"""How long a watch tries to reach a coordinator that went away."""
+RETRY_SECONDS = 0.5
+
+
+def login_with_token(token: str) -> OperatorCredentials:
+    """Exchange an operator token for a certificate.
+
+    Raises:
+        BadToken: it is no whole token.
+        WrongAuthority: whoever answered is not the coordinator that made the token.
+        RemoteError: the coordinator refused, for example a token that was used or ran out.
+    """
+    enrolled = asyncio.run(enroll.login(JoinToken.parse(token)))
+    return OperatorCredentials(
+        address=enrolled.address,
+        operator_id=enrolled.id,
+        certificate=enrolled.credentials.certificate,
+        key=enrolled.credentials.private_key,
+        authority=enrolled.credentials.ca,
+    )
+
+
+class ControlClient:
+    """An operator's connection to one coordinator. Use as a context manager, from one thread."""
+
+    def __init__(self, credentials: OperatorCredentials) -> None:
+        self._address = credentials.address
+        self._runner = asyncio.Runner()
+        self._channel = self._runner.run(_open(credentials))
+        self._stub: ControlServiceAsyncStub = ControlServiceStub(self._channel)
+
+    def __enter__(self) -> ControlClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._runner.run(self._channel.close())
+        self._runner.close()
+
+    def create_join_token(self, name: str, *, valid: timedelta, operator: bool = False) -> str:
+        """A single-use token for an agent of that name, or for an operator."""
+        request = pb.CreateJoinTokenRequest(name=name, valid_seconds=int(valid.total_seconds()), operator=operator)
+        return self._wait(self._stub.CreateJoinToken(request, timeout=_seconds(DEADLINE))).token
+
+    def agents(self) -> list[AgentLine]:
+        """Every agent that ever joined."""
+        return [_agent(agent) for agent in self._wait(self._stub.ListAgents(pb.ListAgentsRequest(), timeout=_seconds(DEADLINE))).agents]
+
+    def revoke_agent(self, agent_id: str) -> None:
+        """End an agent's right to connect; its open stream closes within seconds."""
+        self._wait(self._stub.RevokeAgent(pb.RevokeAgentRequest(id=agent_id), timeout=_seconds(DEADLINE)))
+
+    def propose_roster(self, agents: Sequence[str] = (), *, minimum_cohort: int, colluders: int = 0) -> RosterView:
+        """Write a new version of the roster, over the named sites or all; every site must accept it."""
+        request = pb.ProposeRosterRequest(agents=agents, minimum_cohort=minimum_cohort, colluders=colluders)
+        return _roster(self._wait(self._stub.ProposeRoster(request, timeout=_seconds(DEADLINE))))
+
+    def roster(self) -> RosterView:
+        """The newest version of the roster."""
+        return _roster(self._wait(self._stub.GetRoster(pb.GetRosterRequest(), timeout=_seconds(DEADLINE))))
+
+    def check(self, study: bytes) -> list[CheckLine]:
+        """Ask each site whether it would take part in `study` (canonical JSON); nothing is trained."""
+        reply = self._wait(self._stub.CheckStudy(pb.CheckStudyRequest(study=study), timeout=_seconds(CHECK_DEADLINE)))
+        return [CheckLine(line.agent, line.code, line.schema_hash) for line in reply.agents]
+
+    def submit(self, study: bytes, *, idempotency_key: str) -> SubmittedStudy:
+        """Submit `study` (canonical JSON); the same key again returns the same study."""
+        request = pb.SubmitStudyRequest(study=study, idempotency_key=idempotency_key)
+        reply = self._wait(self._stub.SubmitStudy(request, timeout=_seconds(DEADLINE)))
+        return SubmittedStudy(reply.study_id, reply.hash)
+
+    def stop(self, study_id: str) -> None:
+        """End a study; what is completed stays."""
+        self._wait(self._stub.StopStudy(pb.StopStudyRequest(study_id=study_id), timeout=_seconds(DEADLINE)))
+
+    def studies(self) -> list[StudyLine]:
+        """Every study of the deployment."""
+        reply = self._wait(self._stub.ListStudies(pb.ListStudiesRequest(), timeout=_seconds(DEADLINE)))
+        return [
+            StudyLine(study.id, study.name, study.state, study.approved, study.wanted, study.protection)
+            for study in reply.studies
+        ]
+
+    def watch(self, study_id: str, *, while_away: Callable[[], None] = lambda: None) -> Iterator[Progress]:
+        """Progress until the study is final, through restarts of the coordinator.
+
+        Args:
+            study_id: of the study.
+            while_away: called before each new try to reach the coordinator.
+
+        Raises:
+            CoordinatorUnreachable: it stayed away for longer than `PATIENCE`.
+        """
+        away_since: float | None = None
+        while True:
+            try:
+                for progress in self._watch_once(study_id):
+                    away_since = None
+                    yield progress
+                    if progress.final:
+                        return
+            except CoordinatorUnreachable:
+                away_since = time.monotonic() if away_since is None else away_since
+                if time.monotonic() - away_since > _seconds(PATIENCE):
+                    raise
+            while_away()
+            time.sleep(RETRY_SECONDS)
+
+    def _watch_once(self, study_id: str) -> Iterator[Progress]:
+        """Progress until the stream ends; a loop runs only while the next message is awaited."""
+        messages = aiter(self._stub.WatchStudy(pb.WatchStudyRequest(study_id=study_id)))
+        while (message := self._wait(_next(messages))) is not None:
+            yield _progress(study_id, message)
+
+    def result(self, study_id: str) -> bytes:
+        """The bytes of result.json; of a running study as far as it has come."""
+        request = pb.GetResultRequest(study_id=study_id)
+        return self._wait(self._stub.GetResult(request, timeout=_seconds(DEADLINE))).result
+
+    def pick(self, study_id: str, device_class: str, *, trial: int = 0) -> Pick:
+        """The files of a pick; `trial` 0 is the best."""
+        request = pb.GetPickRequest(study_id=study_id, device_class=device_class, trial=trial)
+        number, archive = self._wait(_collect(aiter(self._stub.GetPick(request, timeout=_seconds(PICK_DEADLINE)))))
+        return Pick(trial=number, files=unpack_pick(archive))
+
+    def _wait(self, call: Awaitable[Reply]) -> Reply:
+        """The answer of `call`, or the error that it stands for."""
+        try:
+            return self._runner.run(_awaited(call))
+        except grpc.aio.AioRpcError as failure:
+            raise self._translate(failure) from failure
+
+    def _translate(self, failure: grpc.aio.AioRpcError) -> AutoglmError:
+        error = translate(failure)
+        return CoordinatorUnreachable(address=self._address) if isinstance(error, Unreachable) else error
+
+
+async def _open(credentials: OperatorCredentials) -> grpc.aio.Channel:
+    return open_channel(
+        credentials.address, Credentials(credentials.key, credentials.certificate, credentials.authority)
+    )
+
+
+async def _awaited(call: Awaitable[Reply]) -> Reply:
+    return await call
+
+
+async def _next(messages: AsyncIterator[Reply]) -> Reply | None:
+    return await anext(messages, None)
+
+
+async def _collect(chunks: AsyncIterator[pb.PickChunk]) -> tuple[int, bytes]:
+    """Trial number and archive."""
+    number, archive = 0, bytearray()
+    async for chunk in chunks:
+        number = number or chunk.trial
+        archive += chunk.data
+        if len(archive) > LIMIT:
+            raise BadPick(reason="it is too large")
+    return number, bytes(archive)
+
+
+def _seconds(span: timedelta) -> float:
+    return span.total_seconds()
+
+
+def _agent(info: pb.AgentInfo) -> AgentLine:
+    return AgentLine(
+        id=info.id,
+        name=info.name,
+        kind=info.kind,
+        connected=info.connected,
+        revoked=info.revoked,
+        device_class=info.device_class,
+        data=tuple(info.data),
+        fingerprint=info.site_key_fingerprint,
+        roster_hash=info.roster_hash,
+        version=info.version,
+    )
+
+
+def _roster(reply: pb.RosterReply) -> RosterView:
+    return RosterView(
+        hash=reply.hash,
+        version=reply.version,
+        minimum_cohort=reply.minimum_cohort,
+        threshold=reply.threshold,
+        sites=tuple(RosterLine(site.name, site.fingerprint, site.accepted) for site in reply.sites),
+    )
+
+
+def _progress(study_id: str, message: pb.StudyProgress) -> Progress:
+    return Progress(
+        study_id=study_id,
+        state=message.state,
+        approved=message.approved,
+        wanted=message.wanted,
+        trials_final=message.trials_final,
+        trials_budget=message.trials_budget,
+        tunes=message.tunes,
+        round=message.round,
+        rounds=message.rounds,
+        sites=message.sites,
+        sites_wanted=message.sites_wanted,
+        best=message.best,
+        seconds=message.seconds,
+        seconds_left=message.seconds_left,
+        stage=message.stage,
+        fronts={front.device_class: front.points for front in message.fronts},
+        error_code=message.error_code,
+        error=message.error,
+    )

@@ -1,0 +1,233 @@
+"""Errors of the command line and of `simulate`: each tells what to change."""
+
+from __future__ import annotations
+
+from autoglm_core.errors import AutoglmError, Conflict, InvalidInput, Kind, NotFound
+
+
+class NotLoggedIn(AutoglmError):
+    """The command line holds no operator certificate."""
+
+    code = "not-logged-in"
+    kind = Kind.UNAUTHENTICATED
+
+    def __init__(self) -> None:
+        super().__init__("no operator certificate here: run `autoglm login TOKEN` first")
+
+
+class CoordinatorUnreachable(AutoglmError):
+    """Nothing answered at the coordinator's address."""
+
+    code = "coordinator-unreachable"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self, *, address: str) -> None:
+        super().__init__(
+            f"no coordinator answers at {address}: is `autoglm-coordinator run` running, and is the port open?",
+            address=address,
+        )
+
+
+class ProgramMissing(NotFound):
+    """A daemon that `simulate` starts is not installed."""
+
+    code = "program-missing"
+
+    def __init__(self, *, program: str) -> None:
+        super().__init__(f"{program} is not installed here: pip install 'autoglm[all]'", program=program)
+
+
+class ExtraMissing(NotFound):
+    """A package of an extra is needed and not installed."""
+
+    code = "extra-missing"
+
+    def __init__(self, *, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is needed for this and not installed: pip install 'autoglm[{extra}]'",
+            package=package,
+            extra=extra,
+        )
+
+
+class DaemonEnded(AutoglmError):
+    """A daemon that `simulate` started ended by itself."""
+
+    code = "daemon-ended"
+    kind = Kind.ABORTED
+
+    def __init__(self, *, name: str, exit_code: int, log: str, last_line: str) -> None:
+        super().__init__(
+            f"{name} ended with code {exit_code}: {last_line or 'it said nothing'} (all of it: {log})",
+            name=name,
+            exit_code=exit_code,
+        )
+
+
+class NotReady(AutoglmError):
+    """Something did not become ready in the time it had."""
+
+    code = "not-ready"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self, *, what: str, seconds: float) -> None:
+        super().__init__(f"{what} was not ready after {seconds:.0f} s", what=what, seconds=seconds)
+
+
+class OtherStudyInFolder(Conflict):
+    """The folder holds the run of another study."""
+
+    code = "other-study-in-folder"
+
+    def __init__(self, *, folder: str) -> None:
+        super().__init__(
+            f"{folder} holds a run of another study, seed or split: name another folder with --out, or remove it",
+            folder=folder,
+        )
+
+
+class FolderInUse(Conflict):
+    """Another `simulate` works in the folder."""
+
+    code = "folder-in-use"
+
+    def __init__(self, *, folder: str) -> None:
+        super().__init__(f"another `autoglm simulate` works in {folder}: wait for it or stop it", folder=folder)
+
+
+class NothingToSimulate(InvalidInput):
+    """The study has no `simulate` section."""
+
+    code = "nothing-to-simulate"
+
+    def __init__(self) -> None:
+        super().__init__("the study has no `simulate` section: add one with sites and devices, or use `autoglm submit`")
+
+
+class UnknownDataset(InvalidInput):
+    """`simulate` can split no dataset of that name."""
+
+    code = "unknown-dataset"
+
+    def __init__(self, *, data: str, known: str) -> None:
+        super().__init__(
+            f"simulate cannot split {data!r} over sites; it knows {known}. "
+            "For own files name one for each site under simulate.sites.files",
+            data=data,
+        )
+
+
+class SiteFileMissing(NotFound):
+    """A file that `simulate` shall give to a site does not exist."""
+
+    code = "site-file-missing"
+
+    def __init__(self, *, site: str, path: str) -> None:
+        super().__init__(f"the file of site {site} does not exist: {path}", site=site)
+
+
+class TooFewCores(InvalidInput):
+    """A simulated device wants more processors than there are."""
+
+    code = "too-few-cores"
+
+    def __init__(self, *, device_class: str, wanted: int, present: int) -> None:
+        super().__init__(
+            f"device class {device_class} wants {wanted} processors and this machine has {present}: "
+            "lower simulate.devices",
+            device_class=device_class,
+            wanted=wanted,
+            present=present,
+        )
+
+
+class DeviceClassNotSimulated(InvalidInput):
+    """The study measures on a device class that `simulate` has no device for."""
+
+    code = "device-class-not-simulated"
+
+    def __init__(self, *, device_class: str) -> None:
+        super().__init__(
+            f"the study measures on {device_class}: add it under simulate.devices", device_class=device_class
+        )
+
+
+class StudyFailed(AutoglmError):
+    """A study ended without a result."""
+
+    code = "study-failed"
+    kind = Kind.ABORTED
+
+    def __init__(self, *, study_id: str, reason: str) -> None:
+        super().__init__(f"{study_id} failed: {reason}", study_id=study_id)
+
+
+class UnknownTrial(NotFound):
+    """The study has no trial of that number."""
+
+    code = "unknown-trial"
+
+    def __init__(self, *, trial: int, count: int) -> None:
+        super().__init__(f"there is no trial {trial}; the study has {count}", trial=trial, count=count)
+
+
+class UnknownFront(NotFound):
+    """The study has no front for that device class."""
+
+    code = "unknown-front"
+
+    def __init__(self, *, device_class: str, known: str) -> None:
+        super().__init__(
+            f"no front for device class {device_class!r}; the study has {known}", device_class=device_class
+        )
+
+
+class UnreadableResult(InvalidInput):
+    """A result is not of a form that this version reads."""
+
+    code = "unreadable-result"
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(f"the result cannot be read: {reason}", reason=reason)
+
+
+class BadPick(InvalidInput):
+    """The files of a pick came in a form that is not accepted."""
+
+    code = "bad-pick"
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(f"the coordinator's files of the pick are not accepted: {reason}", reason=reason)
+
+
+class SplitImpossible(InvalidInput):
+    """No split gives every site enough rows."""
+
+    code = "split-impossible"
+
+    def __init__(self, *, rows: int, sites: int, smallest: int) -> None:
+        super().__init__(
+            f"{rows} rows cannot be split so that each of {sites} sites gets {smallest}: "
+            "lower simulate.sites.count or raise the dirichlet value",
+            rows=rows,
+            sites=sites,
+            smallest=smallest,
+        )
+
+
+class UnknownAgent(NotFound):
+    """No agent has that name, or it is revoked."""
+
+    code = "unknown-agent"
+
+    def __init__(self, *, name: str) -> None:
+        super().__init__(f"no agent in force is called {name!r}: `autoglm agents` lists them", name=name)
+
+
+class UnknownStudy(NotFound):
+    """The coordinator has no study of that id."""
+
+    code = "unknown-study"
+
+    def __init__(self, *, study_id: str) -> None:
+        super().__init__(f"no study {study_id!r}: `autoglm status` lists them", study_id=study_id)

@@ -1,0 +1,87 @@
+"""Splits of a bundled dataset over simulated sites: who holds which rows.
+
+Label-skewed Dirichlet split after Hsu, Qi and Brown 2019 (arXiv:1909.06335): for each class, shares over the sites
+are drawn from Dirichlet(alpha); a small alpha gives sites that hardly see some classes. A split is drawn again, from
+the same generator, until every site holds enough rows to train, validate and test on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoglm.errors import ExtraMissing, SplitImpossible, UnknownDataset
+
+Arrays = Mapping[str, NDArray[np.generic]]
+"""By name; the first axis is the row in all of them."""
+
+SMALLEST_SITE = 20
+DRAWS = 100
+
+
+def dirichlet_split(
+    labels: NDArray[np.integer], *, sites: int, alpha: float, seed: int, smallest: int = SMALLEST_SITE
+) -> list[NDArray[np.intp]]:
+    """Row numbers of each site, ascending; together every row once.
+
+    Args:
+        labels: `(n_rows,)` class of each row.
+        sites: how many.
+        alpha: concentration; above 0, the smaller the more unequal.
+        seed: of the generator; the same seed gives the same split.
+        smallest: rows that every site must get.
+
+    Raises:
+        SplitImpossible: no drawn split gives every site `smallest` rows.
+    """
+    generator = np.random.default_rng(seed)
+    for _ in range(DRAWS):
+        owners = _draw_owners(labels, sites=sites, alpha=alpha, generator=generator)
+        if np.bincount(owners, minlength=sites).min() >= smallest:
+            return [np.flatnonzero(owners == site) for site in range(sites)]
+    raise SplitImpossible(rows=labels.size, sites=sites, smallest=smallest)
+
+
+def _draw_owners(
+    labels: NDArray[np.integer], *, sites: int, alpha: float, generator: np.random.Generator
+) -> NDArray[np.intp]:
+    """`(n_rows,)` site of each row."""
+    owners = np.empty(labels.size, dtype=np.intp)
+    for label in np.unique(labels):
+        rows = generator.permutation(np.flatnonzero(labels == label))
+        shares = generator.dirichlet(np.full(sites, alpha))
+        cuts = np.rint(np.cumsum(shares)[:-1] * rows.size).astype(np.intp)
+        for site, part in enumerate(np.split(rows, cuts)):
+            owners[part] = site
+    return owners
+
+
+def take(arrays: Arrays, rows: NDArray[np.intp]) -> dict[str, NDArray[np.generic]]:
+    """The same arrays with only `rows`."""
+    return {name: array[rows] for name, array in arrays.items()}
+
+
+def _digits() -> Arrays:
+    """1,797 handwritten digits that scikit-learn bundles: `images` `(n, 8, 8)` uint8 0..16, `labels` `(n,)` int64."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ExtraMissing(package="scikit-learn", extra="all") from error
+    bunch = load_digits()
+    return {"images": bunch.images.astype(np.uint8), "labels": bunch.target.astype(np.int64)}
+
+
+BUNDLED: Mapping[str, Callable[[], Arrays]] = {"digits": _digits}
+
+
+def load_bundled(data: str) -> Arrays:
+    """The arrays of a dataset that an installed package bundles.
+
+    Raises:
+        UnknownDataset: none of that name.
+    """
+    if data not in BUNDLED:
+        raise UnknownDataset(data=data, known=", ".join(sorted(BUNDLED)))
+    return BUNDLED[data]()

@@ -1,0 +1,109 @@
+"""What a user reads of a result."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from autoglm.errors import UnknownFront, UnknownTrial, UnreadableResult
+from autoglm.results import Result, front_table, fronts_text, trial_text, trials_table
+from autoglm.tables import render_table
+
+RESULT = {
+    "format": 1,
+    "study": {"id": "quickstart-7f3a", "hash": "sha256:00", "seed": 7},
+    "stopped": "trials",
+    "study_seconds": 131.2,
+    "trials": [
+        {
+            "id": 4,
+            "state": "completed",
+            "configuration": {"tune": {"width": 16}, "deploy": {"quantization": "int8-static", "prune": 0.25}},
+            "stages": [
+                {
+                    "name": "TUNE",
+                    "key": "sha256:" + "ab" * 32,
+                    "cached": False,
+                    "seconds": 4.1,
+                    "rounds": 6,
+                    "dropped": 0,
+                }
+            ],
+            "measurements": {
+                "one-core": {
+                    "accuracy": {
+                        "mean": 0.964,
+                        "standard_error": 0.009,
+                        "count": 359,
+                        "split": "validation",
+                        "provenance": "secure-sum",
+                    },
+                    "latency_p95_ms": {"mean": 0.21, "standard_error": 0.01, "count": 6400, "provenance": "measured"},
+                }
+            },
+        },
+        {
+            "id": 5,
+            "state": "failed",
+            "configuration": {"tune": {"width": 32}, "deploy": {}},
+            "stages": [],
+            "measurements": {},
+            "error": {"code": "numerics-mismatch", "max_abs": 0.4},
+        },
+    ],
+    "fronts": {
+        "one-core": [{"trial": 4, "accuracy": 0.964, "test_accuracy": 0.958, "latency_p95_ms": 0.21}],
+        "two-core": [],
+    },
+}
+
+
+@pytest.fixture
+def result() -> Result:
+    return Result.parse(json.dumps(RESULT).encode())
+
+
+def test_a_front_names_each_pick_with_its_figures_and_its_configuration(result: Result) -> None:
+    head, line = front_table(result, "one-core").splitlines()
+    assert head.split() == ["trial", "accuracy", "test_accuracy", "latency_p95_ms", "configuration"]
+    assert line.split() == ["4", "0.964", "0.958", "0.21", "width=16", "quantization=int8-static", "prune=0.25"]
+
+
+def test_an_empty_front_says_why(result: Result) -> None:
+    assert "front on two-core\nempty" in fronts_text(result)
+
+
+def test_an_unknown_class_names_the_known_ones(result: Result) -> None:
+    with pytest.raises(UnknownFront, match="one-core, two-core"):
+        front_table(result, "pi5")
+
+
+def test_the_trials_table_tells_the_cost_and_the_reason_of_a_failure(result: Result) -> None:
+    lines = trials_table(result).splitlines()
+    assert lines[1].split()[:3] == ["4", "completed", "4.1"]
+    assert "numerics-mismatch" in lines[2]
+
+
+def test_one_trial_in_full_has_units_and_provenance(result: Result) -> None:
+    text = trial_text(result.trial(4))
+    assert "secure-sum" in text
+    assert "ms" in text.split()
+    assert "ab" * 6 in text
+
+
+def test_an_unknown_trial_is_refused_with_the_count(result: Result) -> None:
+    with pytest.raises(UnknownTrial, match="the study has 2"):
+        result.trial(9)
+
+
+@pytest.mark.parametrize(
+    "source", [b"", b"{", b"[]", b"{}", b'{"format": 2}', b'{"format": 1, "study": 3}', b'"text"'], ids=repr
+)
+def test_a_damaged_or_newer_result_is_one_error(source: bytes) -> None:
+    with pytest.raises(UnreadableResult):
+        Result.parse(source)
+
+
+def test_a_table_aligns_numbers_to_the_right_and_text_to_the_left() -> None:
+    assert render_table(["name", "n"], [["a", 1], ["long", 100]]) == "name    n\na       1\nlong  100"

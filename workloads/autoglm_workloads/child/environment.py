@@ -1,0 +1,24 @@
+"""The environment of a child: what an interpreter needs, nothing that a daemon was given in confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "TZ")
+"""Needed to find the same interpreter, libraries and accelerators as the daemon."""
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def scrubbed(environment: Mapping[str, str], *, home: Path, threads: int) -> dict[str, str]:
+    """The child's environment, from the daemon's `environment`."""
+    fixed = {
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "LC_ALL": "C.UTF-8",
+        "PYTHONHASHSEED": "0",  # the order of sets must not differ between two children
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS is not deterministic
+        "HF_HUB_OFFLINE": "1",  # a refused socket would cost the library its retries
+    }
+    kept = {name: environment[name] for name in KEPT if name in environment}
+    return kept | fixed | dict.fromkeys(_THREAD_VARIABLES, str(threads))

@@ -1,0 +1,73 @@
+"""What can go wrong around a child, seen from the daemon."""
+
+from __future__ import annotations
+
+from autoglm_core.errors import AutoglmError, Kind
+
+
+class ChildDied(AutoglmError):
+    """The child ended before it answered; `exit` is its status, negative for a signal."""
+
+    code = "child-died"
+    kind = Kind.ABORTED
+
+    def __init__(self, *, task: str, exit: int) -> None:
+        cause = f"signal {-exit}" if exit < 0 else f"status {exit}"
+        hint = "; signal 9 is often the kernel's answer to memory that ran out" if exit == -9 else ""
+        super().__init__(f"the child process ended with {cause} during {task}{hint}", task=task, exit=exit)
+
+
+class TaskTimedOut(AutoglmError):
+    """The child did not answer in time and was killed."""
+
+    code = "task-timed-out"
+    kind = Kind.ABORTED
+
+    def __init__(self, *, task: str, seconds: float) -> None:
+        super().__init__(
+            f"{task} did not finish within {seconds:g} s; allow more time or ask for less work",
+            task=task,
+            seconds=seconds,
+        )
+
+
+class ChildClosed(AutoglmError):
+    """A call came after `close`."""
+
+    code = "child-closed"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__("the child process was closed and takes no more calls")
+
+
+class UnknownTask(AutoglmError):
+    """The child's table holds no such task."""
+
+    code = "unknown-task"
+    kind = Kind.NOT_FOUND
+
+    def __init__(self, *, task: str) -> None:
+        super().__init__(f"the child process knows no task {task!r}", task=task)
+
+
+class TaskFailed(AutoglmError):
+    """A task raised something that is no error of this product: a defect, or a library's refusal.
+
+    Carries the exception's type and the line that raised it; never its text, which may hold values of the data.
+    """
+
+    code = "task-failed"
+
+    def __init__(self, *, task: str, error: str, where: str) -> None:
+        super().__init__(f"{task} failed with {error} at {where}", task=task, error=error, where=where)
+
+
+class ChildOutOfMemory(AutoglmError):
+    """A task needed more memory than the child may have."""
+
+    code = "child-out-of-memory"
+    kind = Kind.EXHAUSTED
+
+    def __init__(self, *, task: str) -> None:
+        super().__init__(f"{task} ran out of memory; raise limits.memory_gb or choose smaller batches", task=task)
