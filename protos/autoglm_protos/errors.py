@@ -10,8 +10,8 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import grpc.aio
@@ -47,6 +47,11 @@ KIND: Mapping[grpc.StatusCode, Kind] = {
     grpc.StatusCode.DATA_LOSS: Kind.INTERNAL,
     grpc.StatusCode.UNKNOWN: Kind.INTERNAL,
 }
+
+if TYPE_CHECKING:
+    _Interceptor = grpc.aio.ServerInterceptor[Any, Any]
+else:
+    _Interceptor = grpc.aio.ServerInterceptor  # not generic at run time
 
 _log = logging.getLogger(__name__)
 _OWN_FIELDS = ("message", "remote_code", "remote_kind", "self")
@@ -90,8 +95,10 @@ def status_of(error: AutoglmError) -> grpc.StatusCode:
 def translate(failure: grpc.aio.AioRpcError) -> AutoglmError:
     """The error that a failed call stands for: `RemoteError` if the other side raised it, else `Unreachable`."""
     kind = KIND.get(failure.code(), Kind.INTERNAL)
-    carried = [value for key, value in failure.trailing_metadata() or () if key == METADATA_KEY]
-    decoded = _decode(carried[0], kind) if carried and isinstance(carried[0], bytes) else None
+    # The stubs describe the trailing metadata of the other API; it is an iterable of pairs.
+    metadata: Iterable[Any] = failure.trailing_metadata() or ()
+    carried = [value for key, value in metadata if key == METADATA_KEY and isinstance(value, bytes)]
+    decoded = _decode(carried[0], kind) if carried else None
     if decoded is not None:
         return decoded
     if kind is Kind.UNAVAILABLE:
@@ -138,7 +145,7 @@ async def _fail(context: grpc.aio.ServicerContext[Any, Any], failure: Exception)
     await abort(context, InternalError())
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):
+class ErrorInterceptor(_Interceptor):
     """Turns what a servicer raises into a status, in one place for every service."""
 
     async def intercept_service(
@@ -162,7 +169,9 @@ def _wrapped(handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[
         return grpc.stream_unary_rpc_method_handler(_single(handler.stream_unary), **coders)
     if handler.unary_stream:
         return grpc.unary_stream_rpc_method_handler(_streaming(handler.unary_stream), **coders)
-    return grpc.stream_stream_rpc_method_handler(_streaming(handler.stream_stream), **coders)
+    if handler.stream_stream:
+        return grpc.stream_stream_rpc_method_handler(_streaming(handler.stream_stream), **coders)
+    return handler
 
 
 def _single(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ message sizes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -29,7 +29,7 @@ KEEPALIVE_TIMEOUT_MS = 10_000
 _FASTEST_PING_MS = KEEPALIVE_MS // 2
 
 Options = tuple[tuple[str, int | str], ...]
-AuthContext = Mapping[str, Sequence[bytes]]
+AuthContext = Mapping[str, Iterable[bytes]]
 
 _COMMON: Options = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

@@ -13,6 +13,8 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TypeVar
 
+import grpc.aio
+
 from autoglm.answers import AgentLine, CheckLine, Pick, RosterLine, RosterView, StudyLine, SubmittedStudy
 from autoglm.credentials import OperatorCredentials
 from autoglm.errors import BadPick, CoordinatorUnreachable
@@ -25,8 +27,6 @@ from autoglm_protos.errors import Unreachable, translate
 from autoglm_protos.tls import Credentials, open_channel
 from autoglm_protos.v1 import control_pb2 as pb
 from autoglm_protos.v1.control_pb2_grpc import ControlServiceAsyncStub, ControlServiceStub
-
-import grpc.aio
 
 Reply = TypeVar("Reply")
 
@@ -76,7 +76,7 @@ class ControlClient:
 
     def close(self) -> None:
         """End the connection."""
-        self._runner.run(self._channel.close())
+        self._runner.run(self._channel.close(None))
         self._runner.close()
 
     def create_join_token(self, name: str, *, valid: timedelta, operator: bool = False) -> str:
@@ -86,7 +86,8 @@ class ControlClient:
 
     def agents(self) -> list[AgentLine]:
         """Every agent that ever joined."""
-        return [_agent(agent) for agent in self._wait(self._stub.ListAgents(pb.ListAgentsRequest(), timeout=_seconds(DEADLINE))).agents]
+        reply = self._wait(self._stub.ListAgents(pb.ListAgentsRequest(), timeout=_seconds(DEADLINE)))
+        return [_agent(agent) for agent in reply.agents]
 
     def revoke_agent(self, agent_id: str) -> None:
         """End an agent's right to connect; its open stream closes within seconds."""

@@ -231,3 +231,12 @@ class UnknownStudy(NotFound):
 
     def __init__(self, *, study_id: str) -> None:
         super().__init__(f"no study {study_id!r}: `autoglm status` lists them", study_id=study_id)
+
+
+class OutOfRange(InvalidInput):
+    """An option's value cannot be used."""
+
+    code = "option-out-of-range"
+
+    def __init__(self, *, option: str, reason: str) -> None:
+        super().__init__(f"{option} {reason}", option=option)

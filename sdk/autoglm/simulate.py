@@ -6,24 +6,139 @@ interrupted is resumed by the same command: the folder remembers the deployment,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from autoglm_core.study import Study
 
+from autoglm.errors import DeviceClassNotSimulated, NothingToSimulate, StudyFailed
+from autoglm.progress import Progress, ProgressView
+from autoglm.results import Result
 from autoglm.run_folder import RunFolder
-from autoglm.simulated_agents import (
-    SimulatedDevice,
-    SimulatedSite,
-)
-from autoglm_core.canonical import Json
+from autoglm.sharding import dirichlet_split, load_bundled, take
+from autoglm.simulated_agents import SimulatedDevice, SimulatedSite, choose_processors, prepare_device, prepare_site
+from autoglm.simulated_deployment import AgentFiles, SimulatedDeployment
+from autoglm.study_file import DirichletSplit, SimulateSpec, StudyFile
+from autoglm_core.canonical import Json, canonical_json
+
+ENDED_WELL = frozenset({"completed", "stopped"})
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """A study with the sites and devices to run it on, and the folder of the run."""
+    """A study with the sites and devices to run it on."""
 
     study: Study
-    sites: tuple[SimulatedSite, ...]
-    devices: tuple[SimulatedDevice, ...]
-    folder: RunFolder
-    identity: Json
+    spec: SimulateSpec
+
+    @property
+    def identity(self) -> Json:
+        """What tells it from every other simulation; kept in the run's folder."""
+        return {"study": self.study.to_json(), "simulate": self.spec.to_json()}
+
+    def sites(self) -> list[SimulatedSite]:
+        """The sites with what each of them holds; a bundled dataset is split here.
+
+        Raises:
+            UnknownDataset, SplitImpossible: it cannot be split.
+        """
+        split = self.spec.split
+        if not isinstance(split, DirichletSplit):
+            return [SimulatedSite(name, file=path) for name, path in split.files.items()]
+        arrays = load_bundled(self.study.data)
+        shards = dirichlet_split(arrays["labels"], sites=self.spec.sites, alpha=split.alpha, seed=split.seed)
+        return [SimulatedSite(f"site-{number}", arrays=take(arrays, rows)) for number, rows in enumerate(shards, 1)]
+
+    def devices(self) -> list[SimulatedDevice]:
+        """A device of each class.
+
+        Raises:
+            TooFewCores: this machine has not the processors.
+            DeviceClassNotSimulated: the study wants a class that is not declared.
+        """
+        for device_class in self.study.device_classes:
+            if device_class not in self.spec.devices:
+                raise DeviceClassNotSimulated(device_class=device_class)
+        return [SimulatedDevice(name, choose_processors(name, count)) for name, count in self.spec.devices.items()]
+
+
+def simulation_of(file: StudyFile, *, seed: int | None = None, trials: int | None = None) -> Simulation:
+    """What `file` says, with another `seed` for split, rows and sampler, or another budget of `trials`.
+
+    Raises:
+        NothingToSimulate: the file has no `simulate` section.
+    """
+    if file.simulate is None:
+        raise NothingToSimulate
+    study, spec = file.study, file.simulate
+    if seed is not None:
+        study = replace(study, sampler=replace(study.sampler, seed=seed), split=replace(study.split, seed=seed))
+        if isinstance(spec.split, DirichletSplit):
+            spec = replace(spec, split=replace(spec.split, seed=seed))
+    if trials is not None:
+        study = replace(study, budget=replace(study.budget, trials=trials))
+    return Simulation(study, spec)
+
+
+def default_folder(study: Study, seed: int | None) -> Path:
+    """`runs/NAME`, apart for each seed that was asked for."""
+    return Path("runs") / (study.name if seed is None else f"{study.name}-seed{seed}")
+
+
+def run(simulation: Simulation, root: Path, view: ProgressView) -> Result:
+    """Run `simulation` in the folder `root` to its end; what was finished before is read.
+
+    Raises:
+        StudyFailed: the study ended without a result.
+        OtherStudyInFolder, FolderInUse: the folder is not free for it.
+    """
+    folder = RunFolder(root.absolute())
+    with folder.claim(simulation.identity):
+        if folder.result.exists():
+            view.say(f"{root} is finished: this is its result. Remove it to run it again.")
+            return Result.load(folder.result)
+        agents = _prepare(simulation, folder)
+        view.say(f"starting a coordinator and {len(agents)} agents in {root}")
+        minimum_cohort = simulation.study.protection.minimum_cohort
+        with SimulatedDeployment(folder, agents, minimum_cohort=minimum_cohort) as deployment:
+            last = _follow(simulation.study, deployment, view)
+            if last.state not in ENDED_WELL:
+                raise StudyFailed(study_id=last.study_id, reason=last.error or last.error_code or last.state)
+            return _collect(last.study_id, deployment, folder)
+
+
+def _prepare(simulation: Simulation, folder: RunFolder) -> list[AgentFiles]:
+    """Folders and files of every agent, sites first."""
+    devices = [AgentFiles(device.name, prepare_device(device, folder), site=False) for device in simulation.devices()]
+    return [
+        *(
+            AgentFiles(site.name, prepare_site(site, folder, study=simulation.study), site=True)
+            for site in simulation.sites()
+        ),
+        *devices,
+    ]
+
+
+def _follow(study: Study, deployment: SimulatedDeployment, view: ProgressView) -> Progress:
+    """Submit, or find what was submitted before, and watch to the end; daemons that end are started again."""
+    body = canonical_json(study.to_json())
+    submitted = deployment.client.submit(body, idempotency_key=f"simulate-{study.hash}")
+
+    def revive() -> None:
+        deployment.revive(view.say)
+
+    last = Progress(study_id=submitted.id, state="submitted")
+    for last in deployment.client.watch(submitted.id, while_away=revive):
+        view.show(last)
+        revive()
+    return last
+
+
+def _collect(study_id: str, deployment: SimulatedDeployment, folder: RunFolder) -> Result:
+    """Write the best of each front, then the result."""
+    result = Result.parse(deployment.client.result(study_id))
+    for device_class, points in result.fronts.items():
+        if points:
+            folder.write_pick(device_class, deployment.client.pick(study_id, device_class))
+    folder.write_result(result.source)
+    return result

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from autoglm_core.study import Study
 
 from autoglm.errors import SiteFileMissing, TooFewCores
 from autoglm.pick_archive import write_whole
@@ -21,7 +22,9 @@ from autoglm.run_folder import RunFolder
 from autoglm.sharding import Arrays
 
 WATTS_PER_CORE = 5.0
-"""Power that a simulated device declares for each of its processors; its energy is a model and labelled so."""
+"""Power that a simulated device declares for a busy processor; its energy is a model and labelled so."""
+TomlValue = str | int | float | Sequence[int]
+TomlTables = Mapping[str, Mapping[str, TomlValue]]
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def choose_processors(device_class: str, count: int) -> tuple[int, ...]:
     return tuple(present[:count])
 
 
-def prepare_site(site: SimulatedSite, folder: RunFolder, *, data: str, workload: str, minimum_cohort: int) -> Path:
+def prepare_site(site: SimulatedSite, folder: RunFolder, *, study: Study) -> Path:
     """Write the site's data and configuration; returns the path of its agent.toml.
 
     An agent that joined before keeps its files: `join` wrote the coordinator's address there.
@@ -65,11 +68,11 @@ def prepare_site(site: SimulatedSite, folder: RunFolder, *, data: str, workload:
     home = folder.agent(site.name)
     config = home / "agent.toml"
     if not config.exists():
-        path = _place_data(site, home / "data", data=data)
-        tables = {
-            "": {"name": site.name, "state": str(home / "state")},
-            f"data.{data}": {"path": str(path), "workload": workload},
-            "policy": {"approval": "simulated", "minimum_cohort": minimum_cohort},
+        path = _place_data(site, home / "data", data=study.data)
+        tables: TomlTables = {
+            "": {"name": site.name, "state": "state"},
+            f"data.{json.dumps(study.data)}": {"path": str(path.relative_to(home)), "workload": study.workload},
+            "policy": {"approval": "simulated", "minimum_cohort": study.protection.minimum_cohort},
         }
         write_whole(config, toml_text(tables).encode())
     return config
@@ -81,13 +84,9 @@ def prepare_device(device: SimulatedDevice, folder: RunFolder) -> Path:
     config = home / "agent.toml"
     if not config.exists():
         home.mkdir(parents=True, exist_ok=True)
-        tables = {
-            "": {"name": device.name, "state": str(home / "state")},
-            "device": {
-                "class": device.device_class,
-                "cpus": list(device.cpus),
-                "watts": WATTS_PER_CORE * len(device.cpus),
-            },
+        tables: TomlTables = {
+            "": {"name": device.name, "state": "state"},
+            "device": {"class": device.device_class, "cpus": list(device.cpus), "watts": WATTS_PER_CORE},
             "policy": {"approval": "simulated"},
         }
         write_whole(config, toml_text(tables).encode())
@@ -107,7 +106,7 @@ def _place_data(site: SimulatedSite, folder: Path, *, data: str) -> Path:
     return path
 
 
-def toml_text(tables: Mapping[str, Mapping[str, str | int | float | Sequence[int]]]) -> str:
+def toml_text(tables: TomlTables) -> str:
     """`tables` as TOML; the table without a name comes first. JSON's strings, numbers and lists are TOML's too."""
     parts = []
     for name, values in tables.items():

@@ -1,8 +1,8 @@
 """Counters of a classifier, and the rates derived from their sum.
 
-A site counts; nobody averages averages. Per-site accuracy enters as its sum and the sum of its square, which is enough for its mean
-and spread over sites and names no site. AUROC comes from a histogram of scores in 64 bins: rows of one bin count as ties, which
-biases it towards 0.5 by less than a hundredth here; exact ranks cannot be summed.
+A site counts; nobody averages averages. Per-site accuracy enters as its sum and the sum of its square, which is enough
+for its mean and spread over sites and names no site. AUROC comes from a histogram of scores in 64 bins: rows of one bin
+count as ties, which biases it towards 0.5 by less than a hundredth here; exact ranks cannot be summed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from autoglm_core.counters import CounterField, CounterLayout, Counters
-from autoglm_core.measurement import Measurement, Provenance, Split
 from numpy.typing import NDArray
 
+from autoglm_core.counters import CounterField, CounterLayout, Counters
+from autoglm_core.measurement import Measurement, Provenance, Split
 from autoglm_workloads.errors import NothingCounted
 
 BINS = 64
@@ -44,7 +44,10 @@ def evaluation_layout(classes: int) -> CounterLayout:
 
 
 def count(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Counters:
-    """Counters of `logits` `(rows, classes)` against `labels` `(rows,)`; a row without a finite logit counts as class 0, lost."""
+    """Counters of `logits` `(rows, classes)` against `labels` `(rows,)`.
+
+    A row without a finite logit counts as class 0, lost.
+    """
     classes = logits.shape[1]
     finite = np.nan_to_num(logits.astype(np.float64), nan=-np.inf, posinf=1e30, neginf=-1e30)
     finite = np.maximum(finite, -1e30)
@@ -71,8 +74,8 @@ def count(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Counters:
 def score(counters: Counters, split: Split) -> dict[str, Measurement]:
     """Metrics from summed evaluation counters.
 
-    Accuracy has the binomial standard error, with one success and one failure added so that a perfect score does not claim to be
-    certain; balanced accuracy the one of independent recalls; AUROC that of Hanley and McNeil (1982).
+    Accuracy has the binomial standard error, with one success and one failure added so that a perfect score does not
+    claim to be certain; balanced accuracy the one of independent recalls; AUROC that of Hanley and McNeil (1982).
 
     Raises:
         NothingCounted: no row was counted.
@@ -90,7 +93,8 @@ def score(counters: Counters, split: Split) -> dict[str, Measurement]:
     if "score_histogram" in counters:
         values["auroc"] = _auroc(np.asarray(counters["score_histogram"]))
     return {
-        name: Measurement(mean, error, round(rows), Provenance.SECURE_SUM, split) for name, (mean, error) in values.items()
+        name: Measurement(mean, error, round(rows), Provenance.SECURE_SUM, split)
+        for name, (mean, error) in values.items()
     }
 
 

@@ -1,8 +1,8 @@
 """What a workload refuses, and why.
 
-Two families. `UnfitStudy` and its relatives are raised at the coordinator before anything is sent: their data may name what the
-study itself says. `DataError` and its relatives are raised at a site: their data are positions and counts bounded by the schema,
-never a path, a column's name or a value, because an error may leave the site.
+A study that asks for what a workload does not do is a `StudyError` like any other. `DataError` and its relatives are
+raised at a site: their data are positions and counts, never a path, a column's name or a value, because an error may
+leave the site.
 """
 
 from __future__ import annotations
@@ -20,16 +20,6 @@ class UnknownWorkload(NotFound):
         super().__init__(f"no workload {name!r}{hint}; installed: {known}", name=name, known=known, nearest=nearest)
 
 
-class UnfitStudy(InvalidInput):
-    """A study asks for what its workload does not do; `path` is the key in the study."""
-
-    code = "unfit-study"
-
-    def __init__(self, *, path: str, reason: str, nearest: str | None = None) -> None:
-        hint = f"; did you mean {nearest!r}" if nearest else ""
-        super().__init__(f"{path}: {reason}{hint}", path=path, reason=reason, nearest=nearest)
-
-
 class NothingCounted(AutoglmError):
     """Summed counters hold no rows, so no rate can be derived from them."""
 
@@ -37,7 +27,9 @@ class NothingCounted(AutoglmError):
     kind = Kind.CONFLICT
 
     def __init__(self, *, split: str) -> None:
-        super().__init__(f"no site has a row in the {split} split: give the sites more rows or enlarge the split", split=split)
+        super().__init__(
+            f"no site has a row in the {split} split: give the sites more rows or enlarge the split", split=split
+        )
 
 
 class DataError(InvalidInput):
@@ -61,14 +53,16 @@ class DataEmpty(DataError):
     code = "data-empty"
 
     def __init__(self, *, rows: int = 0) -> None:
-        super().__init__("the data file has no usable training row: check the file and the rows with missing values", rows=rows)
+        super().__init__(
+            "the data file has no usable training row: check the file and the rows with missing values", rows=rows
+        )
 
 
 class DataMismatch(DataError):
     """The file does not have the form that the study's schema declares.
 
-    `reason` is one of a closed list; `column` counts from 1 in the schema's order, 0 where no single column is to blame; `line`
-    counts from 1 in the file, 0 where the file as a whole is to blame.
+    `reason` is one of a closed list; `column` counts from 1 in the schema's order, 0 where no single column is to
+    blame; `line` counts from 1 in the file, 0 where the file as a whole is to blame.
     """
 
     code = "data-mismatch"

@@ -1,7 +1,8 @@
 """What a kind of data must say of itself so that the chain classifier can serve it.
 
-`ClassifierModelSide` and `ClassifierSiteSide` do everything that tables and images have in common. A family says how rows become
-inputs, which chain a `tune` describes and how inputs are normalised: the difference between two workloads, and nothing else.
+`ClassifierModelSide` and `ClassifierSiteSide` do everything that tables and images have in common. A family says how
+rows become inputs, which chain a `tune` describes and how inputs are normalised: the difference between two workloads,
+and nothing else.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+
 from autoglm_compression.models.chain import Array, Chain
 from autoglm_core.configuration import Values
 from autoglm_core.counters import CounterLayout, Counters
 from autoglm_core.measurement import Split
-from numpy.typing import NDArray
-
 from autoglm_workloads.splitting import SplitRows
 from autoglm_workloads.training_options import TrainingOptions
 
@@ -28,7 +29,10 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """A site's rows: raw `inputs` `(rows, *input_shape)` float32, NaN where missing; `labels` `(rows,)`; and their split."""
+    """A site's rows: raw `inputs` `(rows, *input_shape)` float32, NaN where missing.
+
+    `labels` `(rows,)`; and their split.
+    """
 
     inputs: Array
     labels: Labels
@@ -42,7 +46,10 @@ class LabelledRows:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """`(inputs - mean) / deviation`; both `(features,)` for tables, scalars `()` for images. `impute`: NaN becomes the mean."""
+    """`(inputs - mean) / deviation`.
+
+    Both `(features,)` for tables, scalars `()` for images. `impute`: NaN becomes the mean.
+    """
 
     mean: Array
     deviation: Array
@@ -83,7 +90,7 @@ class Family(Protocol):
         ...
 
     def check_schema(self, study: Study) -> None:
-        """Raise `UnfitStudy` where the schema is of another kind or too small."""
+        """Raise `StudyError` where the schema is of another kind or too small."""
         ...
 
     def classes(self, study: Study) -> int:

@@ -16,10 +16,9 @@ from autoglm_core.canonical import json_digest
 from autoglm_core.configuration import Configuration, Values
 from autoglm_core.counters import CounterField, CounterLayout, Counters
 from autoglm_core.measurement import Measurement, Split
+from autoglm_core.study_error import StudyError
 from autoglm_core.workload import Exported, ParameterLayout, ParameterSpec, Vector
-
 from autoglm_workloads import classification
-from autoglm_workloads.errors import UnfitStudy
 from autoglm_workloads.family import Family, Normalisation
 from autoglm_workloads.fitness import check_study
 from autoglm_workloads.seeding import initial_parameters
@@ -43,7 +42,7 @@ class ClassifierModelSide:
     family: Family
 
     def check(self, study: Study) -> None:
-        """Raise `UnfitStudy` where the study does not fit this workload."""
+        """Raise `StudyError` where the study does not fit this workload."""
         check_study(study, self.family)
 
     def metrics(self) -> tuple[str, ...]:
@@ -94,7 +93,12 @@ class ClassifierModelSide:
         )
 
     def export(
-        self, study: Study, configuration: Configuration, parameters: Vector, constants: Counters, histograms: Counters | None
+        self,
+        study: Study,
+        configuration: Configuration,
+        parameters: Vector,
+        constants: Counters,
+        histograms: Counters | None,
     ) -> Exported:
         """The variant as ONNX, checked against torch before it is quantized."""
         variant = self._variant(study, configuration, parameters, constants)
@@ -139,7 +143,7 @@ class ClassifierModelSide:
             return bytes(dynamic_model(variant.chain, variant.folded, quantized=layers, fill=fill).SerializeToString())
         if quantization == "int8-static":
             if histograms is None:
-                raise UnfitStudy(path="search.deploy.quantization", reason="int8-static needs calibration histograms")
+                raise StudyError(("search", "deploy", "quantization"), "int8-static needs calibration histograms")
             found = ranges(histograms, layers)
             return bytes(static_model(variant.chain, variant.folded, found, fill=fill).SerializeToString())
         return None

@@ -1,7 +1,7 @@
 """Workloads by name, found through the entry-point group `autoglm.workloads`.
 
-Entry points rather than imports, so that a daemon which never trains does not even load the modules, and so that a user's own
-package may add a workload without a change here.
+Entry points rather than imports, so that a daemon which never trains does not even load the modules, and so that a
+user's own package may add a workload without a change here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from autoglm_core.workload import Workload
-
 from autoglm_workloads.errors import UnknownWorkload
 
 GROUP = "autoglm.workloads"

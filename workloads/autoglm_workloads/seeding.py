@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 import numpy as np
+
 from autoglm_compression.models.chain import Chain, Dense
 from autoglm_core.workload import ParameterLayout, Vector
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from autoglm_compression.models.calibrate import collect
 from autoglm_compression.models.numerics import model_logits, torch_logits
 from autoglm_compression.models.session import open_session
@@ -14,7 +15,6 @@ from autoglm_core.configuration import Configuration, Values
 from autoglm_core.counters import Counters
 from autoglm_core.measurement import Split
 from autoglm_core.workload import TrainOutcome, Vector
-
 from autoglm_workloads import classification
 from autoglm_workloads.family import Family, LabelledRows
 from autoglm_workloads.model_side import chain_layout

@@ -1,8 +1,9 @@
 """Train, validation and test rows of one site, the same on every start.
 
-Rows are ordered within their class by a keyed hash of their content and cut 60/20/20 (or as the study says). Content rather than
-position, because a site may export its file in another order next week and a test row must never become a training row. A split
-that was published with the data overrides the hash; where it names no validation rows, they are cut from its training rows.
+Rows are ordered within their class by a keyed hash of their content and cut 60/20/20 (or as the study says). Content
+rather than position, because a site may export its file in another order next week and a test row must never become a
+training row. A split that was published with the data overrides the hash; where it names no validation rows, they are
+cut from its training rows.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ def _cut(
 ) -> tuple[Rows, Rows, Rows]:
     """Cut `rows` within each class.
 
-    Classes are laid end to end and the borders follow the running total, so that the parts of many small classes still add up to
-    the wanted shares; each class on its own is off by less than one row.
+    Classes are laid end to end and the borders follow the running total, so that the parts of many small classes still
+    add up to the wanted shares; each class on its own is off by less than one row.
     """
     parts: tuple[list[Rows], list[Rows], list[Rows]] = ([], [], [])
     first, second = np.cumsum(np.asarray(shares) / sum(shares))[:2]

@@ -1,7 +1,8 @@
 """A workload without work: a seeded pseudo-random update over any number of parameters.
 
-It measures what a deployment costs apart from training (transfer, masking, store, scheduling), and lets a new deployment be tried
-before data is there. `model_options.parameters` sets the size; the model multiplies its one input by the mean of its parameters.
+It measures what a deployment costs apart from training (transfer, masking, store, scheduling), and lets a new
+deployment be tried before data is there. `model_options.parameters` sets the size; the model multiplies its one input
+by the mean of its parameters.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+
 from autoglm_compression.models.numerics import check_numerics, model_logits
 from autoglm_compression.models.session import open_session
 from autoglm_core.canonical import json_digest
 from autoglm_core.configuration import Configuration, Values
 from autoglm_core.counters import CounterField, CounterLayout, Counters
 from autoglm_core.measurement import Measurement, Provenance, Split
+from autoglm_core.study_error import StudyError
 from autoglm_core.workload import Exported, ParameterLayout, ParameterSpec, TrainOutcome, Vector, Workload
-from numpy.typing import NDArray
-
 from autoglm_workloads.classification import FRACTION
-from autoglm_workloads.errors import NothingCounted, UnfitStudy
+from autoglm_workloads.errors import NothingCounted
 from autoglm_workloads.seeding import generator
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def parameter_count(study: Study) -> int:
     """`model_options.parameters`, a whole number of at least 1."""
     count = study.model_options.get("parameters", DEFAULT_PARAMETERS)
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise UnfitStudy(path="model_options.parameters", reason="must be a whole number of at least 1")
+        raise StudyError(("model_options", "parameters"), "must be a whole number of at least 1")
     return count
 
 
@@ -53,7 +55,7 @@ class SyntheticModelSide:
     """One vector of parameters, one number out."""
 
     def check(self, study: Study) -> None:
-        """Raise `UnfitStudy` where the size is no whole number."""
+        """Raise `StudyError` where the size is no whole number."""
         parameter_count(study)
 
     def metrics(self) -> tuple[str, ...]:
@@ -96,7 +98,12 @@ class SyntheticModelSide:
         return json_digest({"workload": "synthetic", "parameters": parameter_count(study)})
 
     def export(
-        self, study: Study, configuration: Configuration, parameters: Vector, constants: Counters, histograms: Counters | None
+        self,
+        study: Study,
+        configuration: Configuration,
+        parameters: Vector,
+        constants: Counters,
+        histograms: Counters | None,
     ) -> Exported:
         """A graph of two nodes that holds all the parameters."""
         model = _graph(parameters)

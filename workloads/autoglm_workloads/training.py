@@ -1,8 +1,8 @@
 """Local training of a chain: minibatch gradient descent on one flat vector.
 
-The tensors are views into one buffer and their gradients into another, so that an optimizer's step, clipping and the proximal term
-are a handful of vector operations whatever the network looks like; torch.optim loops over tensors and was 30 % slower on networks
-this small. One thread and a seeded permutation: the same arguments give the same bits.
+The tensors are views into one buffer and their gradients into another, so that an optimizer's step, clipping and the
+proximal term are a handful of vector operations whatever the network looks like; torch.optim loops over tensors and was
+30 % slower on networks this small. One thread and a seeded permutation: the same arguments give the same bits.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+
 from autoglm_compression.models.chain import Chain
 from autoglm_compression.models.forward import forward
 from autoglm_core.workload import ParameterLayout, Vector
-from numpy.typing import NDArray
-
 from autoglm_workloads.errors import DivergedTraining
 from autoglm_workloads.seeding import generator
 from autoglm_workloads.training_options import TrainingOptions
@@ -66,7 +66,7 @@ class FlatNetwork:
         self.gradient.zero_()
         logits = forward(self._chain, self._tensors, inputs)
         loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return float(loss.detach())
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from math import isfinite
+from typing import Any
 
 from autoglm_core.configuration import Value, Values
-
-from autoglm_workloads.errors import UnfitStudy
+from autoglm_core.study_error import StudyError
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class TrainingOptions:
         """With the values of `tune` that concern training.
 
         Raises:
-            UnfitStudy: a value is of the wrong type or out of its range.
+            StudyError: a value is of the wrong type or out of its range.
         """
-        known = {name: _checked(name, tune[name]) for name in OPTION_NAMES if name in tune}
+        known: dict[str, Any] = {name: _checked(name, tune[name]) for name in OPTION_NAMES if name in tune}
         return replace(self, **known)
 
 
@@ -77,5 +77,5 @@ def _checked(name: str, value: Value) -> float | int | str:
     convert, expected = _RULES[name]
     converted = convert(value)
     if converted is None:
-        raise UnfitStudy(path=f"search.tune.{name}", reason=f"must be {expected}")
+        raise StudyError(("search", "tune", name), f"must be {expected}")
     return converted

@@ -80,7 +80,7 @@ class _Domain:
 
 
 class RaplMeter:
-    """All processor packages by `energy_uj` of the Linux powercap interface; it must be read once per turn of the counter."""
+    """All processor packages by `energy_uj` of Linux powercap; to be read once per turn of the counter at least."""
 
     name = "rapl"
     provenance = Provenance.MEASURED
@@ -95,9 +95,7 @@ class RaplMeter:
         try:
             self._domains = [_Domain(path) for path in _packages(folder)]
         except PermissionError:
-            raise MeterUnavailable(
-                name=self.name, hint="let the agent's user read its energy_uj files"
-            ) from None
+            raise MeterUnavailable(name=self.name, hint="let the agent's user read its energy_uj files") from None
         except (OSError, ValueError):
             self._domains = []
         if not self._domains:

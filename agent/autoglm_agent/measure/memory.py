@@ -23,7 +23,7 @@ _STATM = Path("/proc/self/statm")
 
 
 def growth(load: Callable[[], object], *, repeat: int = 3) -> Measurement:
-    """Megabytes (1e6 bytes) that `load` adds while its result lives; mean and standard error over `repeat` >= 2 loads."""
+    """Megabytes (1e6 bytes) that `load` adds while its result lives: mean and standard error of `repeat` >= 2 loads."""
     load()  # what a runtime allocates once is not the model's
     readings = []
     for _ in range(repeat):

@@ -17,8 +17,8 @@ the reference runtime's float32 outputs of `output_shape` (rows, ...). Answer:
     reference: the same for the reference item
     facts: see `machine`
 
-with the metrics latency_p50_ms, latency_p95_ms, energy_mj, memory_mb, cpu_ms (per inference, all threads) and relative_p50
-(p50 over the reference's).
+with the metrics latency_p50_ms, latency_p95_ms, energy_mj, memory_mb, cpu_ms (per inference, all threads) and
+relative_p50 (p50 over the reference's).
 """
 
 from __future__ import annotations

@@ -1,19 +1,20 @@
 """Activation ranges from histograms that can be summed over sites.
 
-A range (min, max) is not additive and gives one row of one site away; a histogram over fixed bins is additive and travels in the
-secure sum. Bins are log-spaced, eight to the octave, because nobody knows the magnitude before; a range read from them is at most
-9 % too wide, an eighth of a bit. The top 0.01 % of the values may be clipped: one outlier must not cost everyone resolution.
+A range (min, max) is not additive and gives one row of one site away; a histogram over fixed bins is additive and
+travels in the secure sum. Bins are log-spaced, eight to the octave, because nobody knows the magnitude before; a range
+read from them is at most 9 % too wide, an eighth of a bit. The top 0.01 % of the values may be clipped: one outlier
+must not cost everyone resolution.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from autoglm_core.counters import CounterField, CounterLayout, Counters
 from numpy.typing import NDArray
 
 from autoglm_compression.models.chain import Chain
 from autoglm_compression.models.quantize import ActivationRange
 from autoglm_compression.models.session import open_session, run_batches
+from autoglm_core.counters import CounterField, CounterLayout, Counters
 
 BINS_PER_OCTAVE = 8
 LOWEST_EXPONENT = -20
@@ -78,5 +79,3 @@ def _edge(side: Histogram, total: float) -> float:
     if not needed.size or needed[-1] == 0:
         return 0.0
     return float(2.0 ** (LOWEST_EXPONENT + needed[-1] / BINS_PER_OCTAVE))
-
-

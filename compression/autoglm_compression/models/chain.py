@@ -1,17 +1,19 @@
 """A network that is one chain of convolutions and dense layers with ReLU between them.
 
-One description serves training (torch), pruning, and the float and int8 ONNX graphs, so that they cannot drift apart: a variant is
-another chain with other tensors, never a patched graph. Chains cover logistic regression, multilayer perceptrons and small
-convolutional networks; a network with branches needs another description, not a flag here.
+One description serves training (torch), pruning, and the float and int8 ONNX graphs, so that they cannot drift apart: a
+variant is another chain with other tensors, never a patched graph. Chains cover logistic regression, multilayer
+perceptrons and small convolutional networks; a network with branches needs another description, not a flag here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from autoglm_core.canonical import Json
 
 Array = NDArray[np.float32]
 Tensors = Mapping[str, Array]
@@ -21,8 +23,8 @@ Tensors = Mapping[str, Array]
 class Convolution:
     """Square odd kernel at stride 1 that keeps the size, then ReLU, then the maximum over `pool` x `pool` positions.
 
-    Weight `(outputs, inputs, kernel, kernel)`. Pooling rather than strides: on 8 x 8 images it was 1 point more accurate at
-    equal latency (measured).
+    Weight `(outputs, inputs, kernel, kernel)`. Pooling rather than strides: on 8 x 8 images it was 1 point more
+    accurate at equal latency (measured).
     """
 
     name: str
@@ -82,6 +84,14 @@ class Chain:
             shapes[bias_name(layer)] = (layer.outputs,)
         return shapes
 
+    def to_json(self) -> Json:
+        """All that latency and size depend on, as plain JSON values."""
+        layers = [
+            {**asdict(layer), "kind": "convolution" if isinstance(layer, Convolution) else "dense"}
+            for layer in self.layers
+        ]
+        return {"input": list(self.input_shape), "layers": layers}
+
     @property
     def head(self) -> Layer:
         """The layer that yields the logits."""
@@ -111,8 +121,8 @@ def bias_name(layer: Layer) -> str:
 def fold_input(chain: Chain, tensors: Tensors, *, mean: Array, deviation: Array) -> dict[str, Array]:
     """Tensors for raw inputs x that act like `tensors` on `(x - mean) / deviation`.
 
-    `mean`, `deviation`: `(features,)` before a dense layer. Before a convolution both are scalars and the mean must be 0,
-    because padding adds zeros, not means.
+    `mean`, `deviation`: `(features,)` before a dense layer. Before a convolution both are scalars and the mean must be
+    0, because padding adds zeros, not means.
     """
     layer = chain.layers[0]
     weight = tensors[weight_name(layer)].astype(np.float64) / deviation

@@ -1,9 +1,9 @@
 """The chain with int8 weights and no calibration.
 
-Dense layers quantize their input as it comes and multiply integers. Convolutions only store their weight in int8 and compute in
-float: onnxruntime's ConvInteger was 4 to 6 times slower than its float convolution (measured). Their weight is unpacked by
-Cast and Mul rather than DequantizeLinear, because the runtime folds the former once at loading and runs the latter every time; so
-the file is a quarter of the size and the latency that of float32.
+Dense layers quantize their input as it comes and multiply integers. Convolutions only store their weight in int8 and
+compute in float: onnxruntime's ConvInteger was 4 to 6 times slower than its float convolution (measured). Their weight
+is unpacked by Cast and Mul rather than DequantizeLinear, because the runtime folds the former once at loading and runs
+the latter every time; so the file is a quarter of the size and the latency that of float32.
 """
 
 from __future__ import annotations

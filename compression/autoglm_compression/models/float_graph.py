@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 
-def float_model(chain: Chain, tensors: Tensors, *, fill: Array | None = None, watch: tuple[str, ...] = ()) -> ModelProto:
+def float_model(
+    chain: Chain, tensors: Tensors, *, fill: Array | None = None, watch: tuple[str, ...] = ()
+) -> ModelProto:
     """The chain's graph: input `(batch, *input_shape)`, output logits.
 
-    `fill`: `(features,)`, put in the place of missing (NaN) inputs. `watch`: names of layers whose input becomes a further output,
-    in that order, named `watch/<layer>`.
+    `fill`: `(features,)`, put in the place of missing (NaN) inputs. `watch`: names of layers whose input becomes a
+    further output, in that order, named `watch/<layer>`.
     """
     writer = ChainWriter(chain, fill)
     watched = [f"watch/{layer.name}" for layer in chain.layers if layer.name in watch]

@@ -1,7 +1,8 @@
 """Writing ONNX graphs directly, in milliseconds.
 
-torch.onnx.export needs half a second warm and over two cold, and then leaves names and value infos to be repaired before anything
-can be quantized. A chain is a dozen nodes, so they are written here and compared with torch afterwards (numerics.py).
+torch.onnx.export needs half a second warm and over two cold, and then leaves names and value infos to be repaired
+before anything can be quantized. A chain is a dozen nodes, so they are written here and compared with torch afterwards
+(numerics.py).
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ LOGITS = "logits"
 
 
 class ChainWriter:
-    """Writes a chain layer by layer. `value` names the output of what was written last; nodes are named by their output."""
+    """Writes a chain layer by layer. `value` names the output of what was written last.
+
+    Nodes are named by their output.
+    """
 
     def __init__(self, chain: Chain, fill: Array | None) -> None:
         self.chain = chain

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from autoglm_core.errors import AutoglmError, Kind
 from numpy.typing import NDArray
 
 from autoglm_compression.models.chain import Array, Chain, Tensors
 from autoglm_compression.models.forward import forward
 from autoglm_compression.models.session import open_session, run_batches
+from autoglm_core.errors import AutoglmError, Kind
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -38,7 +38,8 @@ class NumericsMismatch(AutoglmError):
 
 
 def check_numerics(model: bytes, inputs: NDArray[np.float32], expected: Array) -> float:
-    """Largest absolute difference of the float `model`'s logits on `inputs` `(rows, ...)` from `expected` `(rows, classes)`.
+    """Largest absolute difference of the float `model`'s logits on `inputs` `(rows, ...)` from `expected` `(rows,
+    classes)`.
 
     Raises:
         NumericsMismatch: it is more than 1e-3, or 1e-3 of the largest logit where that is above 1.

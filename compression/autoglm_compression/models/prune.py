@@ -1,9 +1,10 @@
 """Physical structured pruning: whole channels and hidden units leave, so the graph gets smaller and faster.
 
-Masks that only zero weights give no speed in onnxruntime (measured). Channels are ranked by the L1 norm of the weights that produce
-them (Li et al. 2017, "Pruning filters for efficient ConvNets"), which needs no data. The count that stays is rounded to a multiple
-of 8: onnxruntime's vectorised convolutions work on blocks of 8 or 16 channels and leave that path for other counts, so 29 channels
-are slower than 32. The rounding also lets near fractions share one shape, which is then probed once.
+Masks that only zero weights give no speed in onnxruntime (measured). Channels are ranked by the L1 norm of the weights
+that produce them (Li et al. 2017, "Pruning filters for efficient ConvNets"), which needs no data. The count that stays
+is rounded to a multiple of 8: onnxruntime's vectorised convolutions work on blocks of 8 or 16 channels and leave that
+path for other counts, so 29 channels are slower than 32. The rounding also lets near fractions share one shape, which
+is then probed once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ BLOCK = 8
 
 
 def kept_count(channels: int, fraction: float) -> int:
-    """How many of `channels` stay when `fraction` (0 to 1) is pruned; at least one block, or all where there are fewer."""
+    """How many of `channels` stay when `fraction` (0 to 1) is pruned.
+
+    At least one block, or all where there are fewer.
+    """
     wanted = round(channels * (1.0 - fraction) / BLOCK) * BLOCK
     return min(channels, max(BLOCK, wanted))
 
@@ -51,7 +55,10 @@ def prune(chain: Chain, tensors: Tensors, fraction: float) -> tuple[Chain, dict[
 
 
 def strongest(weight: Array, count: int) -> NDArray[np.int64]:
-    """The `count` output channels of `weight` `(outputs, ...)` with the largest L1 norm, ascending; ties go to the lower."""
+    """The `count` output channels of `weight` `(outputs, ...)` with the largest L1 norm, ascending.
+
+    Ties go to the lower.
+    """
     norms = np.abs(weight.astype(np.float64)).reshape(weight.shape[0], -1).sum(axis=1)
     return np.sort(np.argsort(-norms, kind="stable")[:count])
 
@@ -63,5 +70,3 @@ def _select_inputs(layer: Layer, weight: Array, kept: NDArray[np.int64], *, chan
     positions = layer.inputs // channels
     columns = (kept[:, None] * positions + np.arange(positions)).ravel()
     return weight[:, columns]
-
-

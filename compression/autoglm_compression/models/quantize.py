@@ -1,7 +1,7 @@
 """The arithmetic of int8: weights per output channel and symmetric, activations per tensor, unsigned and asymmetric.
 
-Weights use 7 of the 8 bits. x86 processors without VNNI add pairs of u8 x s8 products in 16 bits and saturate with full-range
-weights; a variant that is accurate on one device class and wrong on another is worse than the half bit.
+Weights use 7 of the 8 bits. x86 processors without VNNI add pairs of u8 x s8 products in 16 bits and saturate with
+full-range weights; a variant that is accurate on one device class and wrong on another is worse than the half bit.
 """
 
 from __future__ import annotations

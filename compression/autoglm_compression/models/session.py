@@ -24,8 +24,13 @@ def open_session(model: bytes, *, threads: int = 1) -> InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def run_batches(session: InferenceSession, inputs: NDArray[np.float32], *, batch: int = 256) -> list[list[NDArray[np.float32]]]:
-    """All outputs of the session for each batch of `inputs` `(rows, ...)`, in order; one empty batch where there are no rows."""
+def run_batches(
+    session: InferenceSession, inputs: NDArray[np.float32], *, batch: int = 256
+) -> list[list[NDArray[np.float32]]]:
+    """All outputs of the session for each batch of `inputs` `(rows, ...)`, in order.
+
+    One empty batch where there are no rows.
+    """
     name = session.get_inputs()[0].name
     starts = range(0, max(len(inputs), 1), batch)
     return [session.run(None, {name: inputs[start : start + batch]}) for start in starts]

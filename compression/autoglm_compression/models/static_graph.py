@@ -1,8 +1,8 @@
 """The chain as an int8 graph with fixed activation ranges, in QDQ form.
 
-Each convolution stands between DequantizeLinear and QuantizeLinear; onnxruntime fuses the group into one integer convolution with
-the ReLU folded into the clamp of its output. QDQ rather than QLinearConv nodes, because other runtimes (TensorRT, OpenVINO) read
-the same file.
+Each convolution stands between DequantizeLinear and QuantizeLinear; onnxruntime fuses the group into one integer
+convolution with the ReLU folded into the clamp of its output. QDQ rather than QLinearConv nodes, because other runtimes
+(TensorRT, OpenVINO) read the same file.
 """
 
 from __future__ import annotations

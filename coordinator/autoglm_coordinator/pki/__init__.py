@@ -1,0 +1,1 @@
+"""The coordinator's certificate authority, tokens, and who may do what."""

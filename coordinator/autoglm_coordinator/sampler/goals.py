@@ -8,15 +8,13 @@ configuration's, so that its weight has no unit; before the reference is measure
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from autoglm_core.objective import Direction, Objective
+from autoglm_core.objective import COST_METRICS, Direction, Objective, Weighted
 from autoglm_core.trial import Observation, TrialState
-
-from autoglm_coordinator.sampler.history import COSTS
 
 if TYPE_CHECKING:
     from autoglm_core.configuration import Configuration
@@ -34,36 +32,35 @@ class Scored:
 
 @dataclass(frozen=True)
 class Goals:
-    """`objectives` of the study; `weights` is None, or the weights of one maximised sum over `objectives`."""
+    """`objectives` of the study; `weighted`: their one sum, or None."""
 
     objectives: tuple[Objective, ...]
-    weights: Mapping[str, float] | None
+    weighted: Weighted | None
     reference: Configuration
 
     @property
     def directions(self) -> tuple[Direction, ...]:
         """One per score."""
-        return (Direction.MAXIMIZE,) if self.weights else tuple(objective.direction for objective in self.objectives)
+        return (Direction.MAXIMIZE,) if self.weighted else tuple(objective.direction for objective in self.objectives)
 
     def score(self, observations: Sequence[Observation]) -> list[Scored]:
-        """Rows for the observations that teach something; failed trials do not.
+        """Rows for the observations that teach something: not those that failed, nor those stopped before a round was run.
 
         A figure that an infeasible or stopped trial lacks is filled with the middle of the known ones where it is infeasible (the
         constraint already speaks against it) and with the worst where it was stopped.
         """
-        taught = [entry for entry in observations if entry.state is not TrialState.FAILED]
+        taught = [entry for entry in observations if _teaches(entry)]
         columns = [self._column(metric.metric, metric.direction, taught) for metric in self.objectives]
-        rows = list(zip(*columns, strict=True)) if columns else []
-        combined = [self._combine(row, self._units(taught)) for row in rows] if self.weights else rows
+        rows: list[tuple[float, ...]] = list(zip(*columns, strict=True))
+        if self.weighted is not None:
+            rows = self._sums(self.weighted, rows, taught)
         return [
-            Scored(entry, tuple(row), entry.state is not TrialState.INFEASIBLE)
-            for entry, row in zip(taught, combined, strict=True)
-            if any(objective.metric in entry.values for objective in self.objectives)
-            or entry.state is TrialState.INFEASIBLE
+            Scored(entry, row, entry.state is not TrialState.INFEASIBLE)
+            for entry, row in zip(taught, rows, strict=True)
         ]
 
     def _column(self, metric: str, direction: Direction, observations: Sequence[Observation]) -> list[float]:
-        natural = bool(self.weights) or metric not in COSTS
+        natural = self.weighted is not None or metric not in COST_METRICS
         known = {index: entry.values[metric].mean for index, entry in enumerate(observations) if metric in entry.values}
         if not natural and all(value > 0 for value in known.values()):
             known = {index: math.log(value) for index, value in known.items()}
@@ -80,16 +77,27 @@ class Goals:
             known = [entry for entry in observations if metric in entry.values and entry.values[metric].mean > 0]
             own = [entry for entry in known if entry.configuration == self.reference]
             figures = [entry.values[metric].mean for entry in own or known]
-            units[metric] = median(figures) if metric in COSTS and figures else 1.0
+            units[metric] = median(figures) if metric in COST_METRICS and figures else 1.0
         return units
 
-    def _combine(self, row: Sequence[float], units: Mapping[str, float]) -> tuple[float]:
-        assert self.weights is not None
-        total = 0.0
-        for objective, value in zip(self.objectives, row, strict=True):
-            sign = 1.0 if objective.direction is Direction.MAXIMIZE else -1.0
-            total += sign * self.weights[objective.metric] * value / units[objective.metric]
-        return (total,)
+    def _sums(
+        self, weighted: Weighted, rows: Sequence[Sequence[float]], observations: Sequence[Observation]
+    ) -> list[tuple[float, ...]]:
+        units = self._units(observations)
+        names = [objective.metric for objective in self.objectives]
+        return [
+            (weighted.score(self.objectives, dict(zip(names, row, strict=True)), reference=units),) for row in rows
+        ]
+
+
+def _teaches(entry: Observation) -> bool:
+    match entry.state:
+        case TrialState.COMPLETED | TrialState.INFEASIBLE:
+            return True
+        case TrialState.STOPPED:
+            return entry.fidelity > 0
+        case _:
+            return False
 
 
 def _worst(values: Sequence[float], direction: Direction) -> float:
@@ -101,4 +109,4 @@ def _worst(values: Sequence[float], direction: Direction) -> float:
 def goals_of(study: Study) -> Goals:
     """The study's goals."""
     reference = study.reference if study.reference is not None else study.space.reference()
-    return Goals(tuple(study.objectives), dict(study.weighted) if study.weighted else None, reference)
+    return Goals(tuple(study.objectives), study.weighted, reference)

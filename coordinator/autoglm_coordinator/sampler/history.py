@@ -18,6 +18,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from autoglm_core.measurement import Measurement
+from autoglm_core.objective import COST_METRICS
 from autoglm_core.trial import Observation, StageName, Trial, TrialState
 
 from autoglm_coordinator.trials.feasible import classes_that_refuse
@@ -25,9 +26,6 @@ from autoglm_coordinator.trials.feasible import classes_that_refuse
 if TYPE_CHECKING:
     from autoglm_core.configuration import Configuration
     from autoglm_core.study import Study
-
-COSTS = frozenset({"latency_p50_ms", "latency_p95_ms", "energy_mj", "memory_mb", "size_mb", "parameters"})
-"""Metrics that are positive, device-bound and differ by factors; smaller is better."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def merge_classes(trials: Sequence[Figures]) -> list[dict[str, Measurement]]:
     merged: list[dict[str, Measurement]] = [{} for _ in trials]
     for metric in metrics:
         rows = [{name: entry[metric] for name, entry in figures.items() if metric in entry} for figures in trials]
-        logarithmic = metric in COSTS and all(figure.mean > 0 for row in rows for figure in row.values())
+        logarithmic = metric in COST_METRICS and all(figure.mean > 0 for row in rows for figure in row.values())
         for values, measurement in zip(merged, _merge(rows, logarithmic=logarithmic), strict=True):
             if measurement is not None:
                 values[metric] = measurement

@@ -8,8 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-import grpc
-
+from autoglm_core.clock import Clock
 from autoglm_core.errors import AutoglmError, InvalidInput, Kind, NotFound
 from autoglm_core.identity import Role
 from autoglm_core.privacy.coordinator_events import MaskedArrived, Received
@@ -21,7 +20,8 @@ from autoglm_protos.v1 import agent_pb2, agent_pb2_grpc
 from autoglm_coordinator.federation.fleet import Fleet
 from autoglm_coordinator.federation.session_driver import ActiveSession, SessionDriver
 from autoglm_coordinator.federation.transport import AcknowledgeAudit, Declined, Probed
-from autoglm_coordinator.service.gate import Gate
+from autoglm_coordinator.service.gate import Context, Gate
+from autoglm_coordinator.pki.enrolment import Enrolment
 from autoglm_coordinator.service.checks import CheckAnswer
 from autoglm_coordinator.service.stream import Grants, StreamLink
 from autoglm_coordinator.service.wire import decode_facts, decode_message
@@ -33,7 +33,6 @@ CHUNK = 512 * 1024
 HEARTBEAT_SECONDS = 5
 SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
 
-Context = grpc.aio.ServicerContext
 
 
 class NewerProtocol(InvalidInput):
@@ -76,15 +75,26 @@ class Deployment:
     name: str
     store_epoch: int
     study_key: bytes
+    ca: bytes
 
 
 class AgentService(agent_pb2_grpc.AgentServiceServicer):
     """Served on the mutual-TLS port to agent certificates."""
 
     def __init__(
-        self, *, gate: Gate, fleet: Fleet, store: Store, driver: SessionDriver, deployment: Deployment
+        self,
+        *,
+        gate: Gate,
+        enrolment: Enrolment,
+        fleet: Fleet,
+        store: Store,
+        driver: SessionDriver,
+        deployment: Deployment,
+        clock: Clock,
     ) -> None:
         self._gate = gate
+        self._enrolment = enrolment
+        self._clock = clock
         self._fleet = fleet
         self._store = store
         self._driver = driver
@@ -134,7 +144,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     async def _accepted(self, agent_id: str, roster_hash: str) -> None:
         known = await self._store.latest_roster()
         if known is not None and known.hash == roster_hash:
-            await self._store.accept_roster(roster_hash, agent_id, self._gate.now())
+            await self._store.accept_roster(roster_hash, agent_id, self._clock.now())
             self._fleet.notify()
 
     async def _welcome(self) -> agent_pb2.Welcome:
@@ -257,8 +267,8 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     async def Renew(self, request: agent_pb2.RenewRequest, context: Context) -> agent_pb2.RenewReply:  # noqa: N802
         """A new certificate for the identity of the old one."""
         identity = self._gate.require(context, Role.AGENT)
-        issued = await self._gate.renew(identity, request.csr)
-        return agent_pb2.RenewReply(certificate=issued.certificate, ca=issued.ca)
+        issued = await self._enrolment.renew(identity, request.csr)
+        return agent_pb2.RenewReply(certificate=issued.certificate, ca=self._deployment.ca)
 
 
 async def _receive_image(

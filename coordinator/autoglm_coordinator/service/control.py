@@ -7,8 +7,6 @@ import math
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import grpc
-
 from autoglm_core.canonical import canonical_json
 from autoglm_core.errors import Conflict, InvalidInput
 from autoglm_core.identity import Role
@@ -19,7 +17,9 @@ from autoglm_protos.v1 import control_pb2, control_pb2_grpc
 
 from autoglm_coordinator.federation.fleet import Fleet
 from autoglm_coordinator.federation.transport import SendRoster
-from autoglm_coordinator.service.gate import Gate
+from autoglm_coordinator.service.gate import Context, Gate
+from autoglm_coordinator.service.join import Addresses
+from autoglm_coordinator.pki.enrolment import Enrolment
 from autoglm_coordinator.service.checks import ask_agents
 from autoglm_coordinator.store.api import AgentRecord, RosterRecord, Store
 from autoglm_coordinator.trials.finish import result_so_far
@@ -29,7 +29,6 @@ from autoglm_coordinator.trials.stages import Tools
 from autoglm_coordinator.trials.studies import Studies
 from autoglm_coordinator.trials.watch import Standing, study_standing
 
-Context = grpc.aio.ServicerContext
 CHUNK = 512 * 1024
 WATCH_SECONDS = 0.5
 
@@ -60,8 +59,13 @@ class BadStudy(InvalidInput):
 class ControlService(control_pb2_grpc.ControlServiceServicer):
     """Every method: operator certificates alone."""
 
-    def __init__(self, *, gate: Gate, tools: Tools, studies: Studies) -> None:
+    def __init__(
+        self, *, gate: Gate, enrolment: Enrolment, tools: Tools, studies: Studies, deployment: str, addresses: Addresses
+    ) -> None:
         self._gate = gate
+        self._enrolment = enrolment
+        self._deployment = deployment
+        self._addresses = addresses
         self._tools = tools
         self._studies = studies
 
@@ -80,7 +84,10 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         self._gate.require(context, Role.OPERATOR)
         role = Role.OPERATOR if request.operator else Role.AGENT
         valid = timedelta(seconds=request.valid_seconds or 3600)
-        return control_pb2.CreateJoinTokenReply(token=await self._gate.create_token(request.name, role, valid))
+        token = await self._enrolment.create_token(
+            request.name, role, join_address=self._addresses.join, valid=valid
+        )
+        return control_pb2.CreateJoinTokenReply(token=token.encode())
 
     async def ListAgents(  # noqa: N802
         self, request: control_pb2.ListAgentsRequest, context: Context
@@ -110,7 +117,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
     ) -> control_pb2.RevokeAgentReply:
         """Its certificates count no more, and its open stream ends."""
         self._gate.require(context, Role.OPERATOR)
-        await self._gate.revoke(request.id)
+        await self._enrolment.revoke(request.id)
         link = self._fleet.link(request.id)
         if link is not None:
             link.close()
@@ -133,7 +140,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         latest = await self._store.latest_roster()
         roster = Roster(
             version=latest.version + 1 if latest else 1,
-            deployment=self._gate.deployment,
+            deployment=self._deployment,
             sites=tuple(
                 RosterSite(record.agent_id, record.name, record.site_key)
                 for record in sorted(members, key=lambda record: record.agent_id)

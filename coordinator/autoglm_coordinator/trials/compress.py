@@ -44,12 +44,18 @@ class Compressing:
     async def run(self, configurations: Sequence[Configuration]) -> list[Variant]:
         """Export every configuration, calibrating those that are quantized statically."""
         self._context.progress.stage = "COMPRESS"
-        histograms = await self._calibrate([entry for entry in configurations if needs_calibration(entry)])
+        histograms = await self._calibrate([entry for entry in configurations if self._needs_calibration(entry)])
         return [await self._export(entry, histograms.get(self._key(entry))) for entry in configurations]
 
     def _key(self, configuration: Configuration) -> str:
         shape = self._context.workload.model_side.shape_key(self._context.study, configuration)
         return stage_key("COMPRESS", self._context.workload.version, self._tuned.parameters, shape)
+
+    def _needs_calibration(self, configuration: Configuration) -> bool:
+        """Whether activations are quantized ahead of time, and there are any to quantize."""
+        if configuration.deploy.get("quantization") != "int8-static":
+            return False
+        return self._context.workload.model_side.calibrate_layout(self._context.study, configuration).size > 0
 
     def _meta(self, configuration: Configuration) -> Json:
         return {
@@ -98,11 +104,6 @@ class Compressing:
 
         result, record = await cached(self._tools, StageName.COMPRESS, self._key(configuration), compute)
         return Variant(configuration, result["model"], result["facts"], record)
-
-
-def needs_calibration(configuration: Configuration) -> bool:
-    """Whether the variant's activations are quantized ahead of time."""
-    return configuration.deploy.get("quantization") == "int8-static"
 
 
 async def evaluate(

@@ -15,7 +15,7 @@ from statistics import median
 
 from autoglm_core.canonical import Json
 from autoglm_core.configuration import Configuration
-from autoglm_core.errors import AutoglmError
+from autoglm_core.errors import AutoglmError, RemoteError
 from autoglm_core.measurement import Measurement, Split
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.trial import StageRecord, Trial, TrialState
@@ -156,7 +156,8 @@ class Search:
         try:
             await self._tune_and_evaluate(group)
         except AutoglmError as error:
-            failure = {"code": error.code, **error.data}
+            code = error.remote_code if isinstance(error, RemoteError) else error.code
+            failure = {**error.data, "code": code}
             await self._update([replace(trial, state=TrialState.FAILED, error=failure) for trial in group])
         self._group_seconds.append(time.monotonic() - start)
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from autoglm_core.canonical import Json
+from autoglm_core.privacy.sealing import StudyKey
 from autoglm_core.trial import StageName, StageRecord
 from autoglm_workloads.child.host import ChildProcess, Reply
 
@@ -28,7 +29,7 @@ class Tools:
     leases: HostLeases
     sessions: Sessions
     child: ChildProcess
-    study_private_key: bytes
+    study_key: StudyKey
     host_id: str
 
     async def in_child(self, task: str, meta: Json, blobs: Sequence[bytes] = ()) -> Reply:

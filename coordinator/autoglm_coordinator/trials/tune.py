@@ -28,7 +28,8 @@ from autoglm_core.task import ManifestItem
 from autoglm_core.trial import StageName, StageRecord, Trial
 from autoglm_core.workload import Vector
 
-from autoglm_coordinator.federation.aggregators import AggregatorState, load_aggregator
+from autoglm_coordinator.federation.aggregator_state import AggregatorState
+from autoglm_coordinator.federation.aggregators import load_aggregator
 from autoglm_coordinator.federation.sessions import Request, training_seed
 from autoglm_coordinator.scheduler.api import Decision, RungValue, Scheduler
 from autoglm_coordinator.store.api import RoundRecord

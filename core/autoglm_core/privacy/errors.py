@@ -1,4 +1,4 @@
-"""What can go wrong in a session. A `Refused` ends the session at the site that raises it; an `IllegalEvent` changes nothing."""
+"""What can go wrong in a session: a `Refused` ends it for whoever raises it, an `IllegalEvent` changes nothing."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Refused(AutoglmError):
     code = "session-refused"
     kind = Kind.ABORTED
 
-    def __init__(self, message: str, **data: Scalar) -> None:
-        super().__init__(f"{message}; nothing was released, a new session may be tried", **data)
+    def __init__(self, text: str, **data: Scalar) -> None:
+        super().__init__(f"{text}; nothing was released, a new session may be tried", **data)
 
 
 class WrongSession(Refused):
@@ -40,7 +40,7 @@ class WrongSession(Refused):
     code = "wrong-session"
 
     def __init__(self, *, kind: str) -> None:
-        super().__init__(f"{kind} belongs to another session spec", message=kind)
+        super().__init__(f"{kind} belongs to another session spec", name=kind)
 
 
 class BadSignature(Refused):
@@ -76,7 +76,7 @@ class NotSorted(Refused):
     code = "duplicate-site"
 
     def __init__(self, *, kind: str) -> None:
-        super().__init__(f"{kind} must name each site once, in order", message=kind)
+        super().__init__(f"{kind} must name each site once, in order", name=kind)
 
 
 class WrongSender(Refused):
@@ -94,7 +94,7 @@ class DuplicateMessage(Refused):
     code = "duplicate-message"
 
     def __init__(self, *, site: str, kind: str) -> None:
-        super().__init__(f"{site} sent a second {kind} with other content", site=site, message=kind)
+        super().__init__(f"{site} sent a second {kind} with other content", site=site, name=kind)
 
 
 class TooFewSites(Refused):

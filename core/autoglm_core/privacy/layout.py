@@ -7,6 +7,7 @@ mask's keystream always falls on byte i of this image.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -47,8 +48,8 @@ class VectorLayout:
             raise BadLayout(field="tail", value=self.tail)
 
     @property
-    def body_dtype(self) -> np.dtype[np.uint16] | np.dtype[np.uint32]:
-        """Little-endian lanes of the body."""
+    def body_dtype(self) -> np.dtype[Any]:
+        """Lanes of the body: uint16 or uint32, little-endian."""
         return np.dtype("<u2") if self.body_bits == 16 else np.dtype("<u4")
 
     @property

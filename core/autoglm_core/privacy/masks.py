@@ -54,7 +54,7 @@ def mask(vector: ClearVector, streams: Sequence[MaskStream]) -> MaskedVector:
 
 
 def unprotected(vector: ClearVector) -> MaskedVector:
-    """`vector` as it is, under the type of what may leave: for sessions whose spec says `masked=False`, and no other."""
+    """`vector` as it is, under the type of what may leave: only for sessions whose spec says `masked=False`."""
     return MaskedVector(body=vector.body, tail=vector.tail)
 
 

@@ -40,16 +40,16 @@ class BadWeight(InvalidInput):
     code = "bad-weight"
 
     def __init__(self, *, weight_cap: int) -> None:
-        super().__init__(f"a site's weight must lie between 0 and the session's cap {weight_cap}", weight_cap=weight_cap)
+        super().__init__(f"a weight must lie between 0 and the session's cap {weight_cap}", weight_cap=weight_cap)
 
 
 def levels_for(sites: int, bits: int) -> int:
     """Largest Q for which `sites` values in [-Q, Q] cannot leave the signed ring of `bits`."""
-    return (2 ** (bits - 1) - 1) // sites
+    return ((1 << (bits - 1)) - 1) // sites
 
 
 def rounding_key(secret: bytes, spec: SessionSpec) -> bytes:
-    """32 bytes from a site's long-lived secret, the study, the TUNE key and the round; not from the session or attempt."""
+    """32 bytes from a site's own secret, the study, the TUNE key and the round; not from session or attempt."""
     context = Writer().text(spec.study_hash).text(spec.trial).u32(spec.round).text(spec.purpose.value).finish()
     return derive(secret, label="rounding", context=context)
 
@@ -84,7 +84,7 @@ def quantize(
 def _round_blocks(
     delta: NDArray[np.float32], *, out: Body, scale: float, bound: int | None, key: bytes
 ) -> int:
-    """Fill `out` block by block with floor(delta * scale + u), u uniform in [0, 1) with 32 bits; returns the count clipped.
+    """Fill `out` with floor(delta * scale + u), u uniform in [0, 1) with 32 bits; returns the count clipped.
 
     In fixed point with 32 fractional bits the sum is exact, so a value clipped to Q can never round up to Q + 1.
     """

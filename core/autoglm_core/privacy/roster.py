@@ -118,9 +118,13 @@ class Roster:
         Raises:
             UnknownSite: the roster does not hold `site_id`.
         """
-        if site_id not in self._indices:
+        if not self.has(site_id):
             raise UnknownSite(site=site_id)
         return self._indices[site_id]
+
+    def has(self, site_id: str) -> bool:
+        """Whether the roster holds that site."""
+        return site_id in self._indices
 
     def site(self, site_id: str) -> RosterSite:
         """The site of that id; raises `UnknownSite`."""

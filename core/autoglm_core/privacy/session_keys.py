@@ -20,7 +20,7 @@ from autoglm_core.privacy.errors import BadKey, BadShare
 from autoglm_core.privacy.keys import KEY_BYTES
 from autoglm_core.privacy.masks import MaskStream
 from autoglm_core.privacy.session_spec import HASH_BYTES
-from autoglm_core.privacy.shamir import SHARE_BYTES, Entropy
+from autoglm_core.privacy.shamir import SHARE_BYTES
 
 _FIELD = 2**255 - 19
 _NONCE = bytes(12)
@@ -35,7 +35,7 @@ def public_key(private: bytes) -> bytes:
 
 
 def require_sound(public: bytes, *, site: str) -> None:
-    """Raise `BadKey` for a key that is zero, of small order, or encoded in a second form that could pass as another key."""
+    """Raise `BadKey` for a key that is zero, of small order, or in a second encoding that could pass as another key."""
     if not 1 < int.from_bytes(public, "little") < _FIELD - 1:
         raise BadKey(site=site, reason="zero or not canonical")
     agree(_PROBE, public, site=site)

@@ -1,4 +1,4 @@
-"""Everything that a session of the secure sum is about, as one value whose hash is in every key, signature and seal of it.
+"""All that a session of the secure sum is about, as one value whose hash is in every key, signature and seal of it.
 
 Binding the model alone is not enough: a coordinator that gives one site a learning rate and all others zero would
 read that site's update out of a perfectly secure sum. So the whole round is bound: two sites that were told different
@@ -34,7 +34,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True)
 class SessionSpec:
-    """One session. Hashes are 64 hexadecimal digits; `cohort` is sorted; `check_spec` says which values a site accepts."""
+    """One session. Hashes are 64 hexadecimal digits; `cohort` is sorted; `check_spec` says what a site accepts."""
 
     suite: str
     roster_hash: str
@@ -170,8 +170,13 @@ class SessionSpec:
 
     @property
     def needed(self) -> int:
-        """Sites that must be left in every phase: the threshold and the minimum cohort both bind."""
-        return max(self.threshold, self.minimum_cohort)
+        """Sites that must be left in every phase: where there are masks, threshold and minimum cohort both bind."""
+        return max(self.threshold, self.minimum_cohort) if self.masked else self.minimum_cohort
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """What shares are released for, once: each model, or for sums about no model the study itself."""
+        return self.models or (self.study_hash,)
 
     def differences(self, other: SessionSpec) -> tuple[str, ...]:
         """Names of the fields in which two specs differ."""

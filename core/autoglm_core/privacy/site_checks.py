@@ -68,7 +68,7 @@ def read_advert(body: bytes, signature: bytes, *, spec: SessionSpec, roster: Ros
 
 
 def read_adverts(message: Message, *, spec: SessionSpec, roster: Roster, own: Message) -> AdvertView:
-    """The list of adverts: enough of them, each site once and in order, no key twice, this site's own as it was sent."""
+    """The adverts: enough of them, each site once and in order, no key twice, this site's own as it was sent."""
     listed = Adverts.decode(message.body)
     require_session(listed.spec, spec, message.kind)
     adverts = [read_advert(body, signature, spec=spec, roster=roster) for body, signature in listed.signed]

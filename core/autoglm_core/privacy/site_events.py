@@ -57,7 +57,7 @@ class UploadMasked:
 
 @dataclass(frozen=True)
 class RecordRelease:
-    """Must be durable before the `Send` that follows: shares for these models are released over exactly these survivors."""
+    """Must be durable before the `Send` that follows: shares for these models go out, over exactly these survivors."""
 
     survivors: tuple[str, ...]
     models: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a site draws for one session and never uses again: a seed, two private keys, and shares of the first and the last.
+"""What a site draws for one session and never uses again: a seed, two private keys, shares of seed and mask key.
 
 Everything is drawn at once, before the advert, so that the advert can commit to every share. All of it comes from the
 operating system's entropy, lives in memory only, and is dropped when the session ends.

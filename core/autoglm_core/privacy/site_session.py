@@ -88,7 +88,7 @@ class SiteSession:
         entropy: n -> n bytes from the operating system.
         allow_unmasked: the administrator trusts the coordinator with clear vectors for this study.
         lowest_epoch: highest store epoch that this site has seen.
-        earlier: releases that this site recorded for any of `spec.models` under `spec.purpose`.
+        earlier: releases that this site recorded for any of `spec.subjects` under `spec.purpose`.
 
     Raises:
         SpecRefused: the roster or the policy does not bear the spec out.

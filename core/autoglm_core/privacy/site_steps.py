@@ -1,4 +1,4 @@
-"""What a site does in each state on each event that belongs there: pure functions from state and event to state and instructions.
+"""What a site does in each state on each event that belongs there: functions from state and event to the next state.
 
 They raise `Refused` or `Malformed` for a message that must not be followed; the engine in `site_session.py` then ends
 the session.
@@ -140,7 +140,7 @@ def release(me: Site, state: Signed, event: Received) -> Step:
         shares=tuple(_one_kind(dealer, state) for dealer in sorted(state.pairs)),
     )
     message = signed(body, key=me.key)
-    record = RecordRelease(state.survivors.sites, me.spec.models, me.spec.purpose, state.input_hash)
+    record = RecordRelease(state.survivors.sites, me.spec.subjects, me.spec.purpose, state.input_hash)
     return Released(state.survivors, state.statement, message), [record, Send(message)]
 
 

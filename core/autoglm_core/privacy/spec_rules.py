@@ -75,7 +75,6 @@ def _check_round(spec: SessionSpec) -> None:
     for field, value in (("study_hash", spec.study_hash), ("manifest_hash", spec.manifest_hash)):
         _require(_HASH.fullmatch(value) is not None, field, "must be 64 hexadecimal digits")
     _require(all(_HASH.fullmatch(model) for model in spec.models), "models", "must be SHA-256 hashes")
-    _require(len(set(spec.models)) == len(spec.models), "models", "names a model twice")
 
 
 def _require(holds: bool, field: str, reason: str) -> None:

@@ -26,9 +26,8 @@ class WrongVector(InvalidInput):
     code = "wrong-vector"
 
     def __init__(self, *, expected: int, received: int, part: str) -> None:
-        super().__init__(
-            f"{part} of a vector: expected {expected}, received {received}", part=part, expected=expected, received=received
-        )
+        text = f"{part} of a vector: expected {expected}, received {received}"
+        super().__init__(text, part=part, expected=expected, received=received)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +74,7 @@ class _Lanes:
         if len(data) != layout.byte_size:
             raise WrongVector(expected=layout.byte_size, received=len(data), part="bytes")
         tail = np.frombuffer(data, np.dtype("<u8"), layout.tail)
-        body = np.frombuffer(data, layout.body_dtype, layout.body, layout.body_offset)
+        body: Body = np.frombuffer(data, layout.body_dtype, layout.body, layout.body_offset)
         return cls(body=body, tail=tail)
 
     @classmethod

@@ -1,0 +1,190 @@
+"""What a site must never forget: the roster it accepted, its decisions, and what it gave out under which session.
+
+SQLite with WAL and synchronous=FULL: a method that returned is on disk. The command line writes decisions from a process of its
+own, so nothing is cached here. Methods block for a disk flush; the daemon calls them in a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from autoglm_agent.errors import SessionReused, UnknownStudy
+from autoglm_core.codes import RefusalCode
+from autoglm_core.privacy.session_spec import Purpose
+from autoglm_core.privacy.site_events import RecordRelease
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS rosters (hash TEXT PRIMARY KEY, body BLOB NOT NULL, accepted INTEGER NOT NULL DEFAULT 0,
+    place INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS studies (study_id TEXT PRIMARY KEY, hash TEXT NOT NULL, body BLOB NOT NULL, roster_hash TEXT NOT NULL,
+    state TEXT NOT NULL, code TEXT NOT NULL, place INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS sessions (session_id BLOB PRIMARY KEY, study_id TEXT NOT NULL, vector TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS releases (model TEXT NOT NULL, purpose TEXT NOT NULL, survivors TEXT NOT NULL, models TEXT NOT NULL,
+    input TEXT NOT NULL, PRIMARY KEY (model, purpose));
+"""
+
+
+class StudyState(StrEnum):
+    """Where a study stands at this site."""
+
+    OFFERED = "offered"
+    APPROVED = "approved"
+    DENIED = "denied"
+    WITHDRAWN = "withdrawn"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class StudyEntry:
+    """A study as it was offered: `body` is its canonical JSON, `hash` the SHA-256 of that."""
+
+    study_id: str
+    hash: str
+    body: bytes
+    roster_hash: str
+    state: StudyState
+    code: RefusalCode
+
+
+@dataclass(frozen=True)
+class RosterEntry:
+    """A roster as it was offered, and whether this site's administrator accepted it."""
+
+    hash: str
+    body: bytes
+    accepted: bool
+
+
+class Ledger:
+    """One site's ledger at `path`; safe to use from several threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
+        self._connection.execute("PRAGMA journal_mode=WAL")
+        self._connection.execute("PRAGMA synchronous=FULL")
+        self._connection.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._connection.close()
+
+    def offer_roster(self, roster_hash: str, body: bytes) -> None:
+        """Remember a roster that was offered; what was decided about it stands."""
+        self._write(
+            "INSERT INTO rosters (hash, body, place) VALUES (?, ?, (SELECT COALESCE(MAX(place), 0) + 1 FROM rosters)) "
+            "ON CONFLICT (hash) DO UPDATE SET place = (SELECT MAX(place) + 1 FROM rosters)",
+            (roster_hash, body),
+        )
+
+    def accept_roster(self, roster_hash: str) -> None:
+        """Pin a roster that was offered. Earlier ones stay accepted for the studies that run under them."""
+        self._write("UPDATE rosters SET accepted = 1 WHERE hash = ?", (roster_hash,))
+
+    def rosters(self) -> list[RosterEntry]:
+        """Every roster ever offered, the latest last."""
+        rows = self._read("SELECT hash, body, accepted FROM rosters ORDER BY place")
+        return [RosterEntry(row[0], row[1], bool(row[2])) for row in rows]
+
+    def accepted_roster(self, roster_hash: str | None = None) -> RosterEntry | None:
+        """The accepted roster of that hash, or the latest accepted one."""
+        accepted = [entry for entry in self.rosters() if entry.accepted and roster_hash in (None, entry.hash)]
+        return accepted[-1] if accepted else None
+
+    def offer_study(self, study_id: str, *, study_hash: str, body: bytes, roster_hash: str) -> StudyEntry:
+        """Remember a study. Offered again unchanged, the decision stands; changed, it is a new question."""
+        self._write(
+            "INSERT INTO studies VALUES (?, ?, ?, ?, 'offered', 'ok', (SELECT COALESCE(MAX(place), 0) + 1 FROM studies)) "
+            "ON CONFLICT (study_id) DO UPDATE SET hash = excluded.hash, body = excluded.body, "
+            "roster_hash = excluded.roster_hash, state = 'offered', code = 'ok' "
+            "WHERE studies.hash <> excluded.hash OR studies.roster_hash <> excluded.roster_hash",
+            (study_id, study_hash, body, roster_hash),
+        )
+        return self.study(study_id)
+
+    def decide(self, study_id: str, state: StudyState, code: RefusalCode = RefusalCode.OK) -> StudyEntry:
+        """Write a decision; raises `UnknownStudy`."""
+        self.study(study_id)
+        self._write("UPDATE studies SET state = ?, code = ? WHERE study_id = ?", (str(state), str(code), study_id))
+        return self.study(study_id)
+
+    def study(self, study_id: str) -> StudyEntry:
+        """The study of that id; raises `UnknownStudy`."""
+        for entry in self.studies():
+            if entry.study_id == study_id:
+                return entry
+        raise UnknownStudy(study_id=study_id)
+
+    def studies(self) -> list[StudyEntry]:
+        """Every study ever offered, in order of the first offer."""
+        rows = self._read("SELECT study_id, hash, body, roster_hash, state, code FROM studies ORDER BY place")
+        return [StudyEntry(row[0], row[1], row[2], row[3], StudyState(row[4]), RefusalCode(row[5])) for row in rows]
+
+    def store_epoch(self) -> int:
+        """The highest store epoch that this site has seen."""
+        rows = self._read("SELECT value FROM numbers WHERE name = 'store_epoch'")
+        return int(rows[0][0]) if rows else 0
+
+    def raise_store_epoch(self, epoch: int) -> None:
+        """Remember `epoch` unless a higher one was seen."""
+        self._write(
+            "INSERT INTO numbers VALUES ('store_epoch', ?) ON CONFLICT (name) DO UPDATE SET value = MAX(value, excluded.value)",
+            (epoch,),
+        )
+
+    def use_session(self, session_id: bytes, *, study_id: str, vector: str) -> None:
+        """Before a masked vector's first byte leaves: its session and its SHA-256.
+
+        Raises:
+            SessionReused: this session's vector was recorded before.
+        """
+        try:
+            self._write("INSERT INTO sessions VALUES (?, ?, ?)", (session_id, study_id, vector))
+        except sqlite3.IntegrityError:
+            raise SessionReused from None
+
+    def session_used(self, session_id: bytes) -> bool:
+        """Whether a vector ever left under that id."""
+        return bool(self._read("SELECT 1 FROM sessions WHERE session_id = ?", (session_id,)))
+
+    def record_release(self, release: RecordRelease, *, subjects: Sequence[str]) -> None:
+        """Before shares leave. `subjects`: the models, or what stands for them where a purpose has none.
+
+        The first release of a subject and purpose stands; a repetition is the same one, `SiteSession` saw to that.
+        """
+        shared = (str(release.purpose), json.dumps(release.survivors), json.dumps(release.models), release.input_hash)
+        with self._lock, self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO releases (model, purpose, survivors, models, input) VALUES (?, ?, ?, ?, ?)",
+                [(subject, *shared) for subject in subjects],
+            )
+
+    def releases(self, subjects: Sequence[str], purpose: Purpose) -> list[RecordRelease]:
+        """What was released before for any of `subjects` under `purpose`."""
+        found = []
+        for subject in subjects:
+            rows = self._read(
+                "SELECT survivors, models, input FROM releases WHERE model = ? AND purpose = ?", (subject, str(purpose))
+            )
+            found += [
+                RecordRelease(tuple(json.loads(row[0])), tuple(json.loads(row[1])), purpose, row[2]) for row in rows
+            ]
+        return found
+
+    def _write(self, statement: str, values: Sequence[object]) -> None:
+        with self._lock:
+            self._connection.execute(statement, values)
+
+    def _read(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        with self._lock:
+            return self._connection.execute(statement, values).fetchall()

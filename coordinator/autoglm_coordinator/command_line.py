@@ -1,0 +1,73 @@
+"""`autoglm-coordinator init | run`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from autoglm_coordinator.config import CoordinatorConfig, load_config
+from autoglm_coordinator.daemon import Ports, serve
+from autoglm_coordinator.initialise import initialise
+from autoglm_core.errors import AutoglmError, Kind
+
+CONFIG = "coordinator.toml"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except AutoglmError as error:
+        print(f"autoglm-coordinator: {error.message}", file=sys.stderr)
+        return 2 if error.kind in (Kind.INVALID, Kind.NOT_FOUND, Kind.CONFLICT) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="autoglm-coordinator", description="The coordinator of a deployment.")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    init = verbs.add_parser("init", help="make a deployment: authority, keys, configuration, first operator token")
+    init.add_argument("--state", type=Path, required=True, help="folder for everything the coordinator keeps")
+    init.add_argument("--address", required=True, help="host name or IP address that agents and operators dial")
+    init.add_argument("--deployment", default="autoglm", help="name of the deployment (default: autoglm)")
+    init.add_argument("--join-port", type=int, default=7442, help="server TLS only (default: 7442; 0: a free one)")
+    init.add_argument("--port", type=int, default=7443, help="mutual TLS (default: 7443; 0: a free one)")
+    init.set_defaults(run=_init)
+    run = verbs.add_parser("run", help="run the daemon until SIGTERM")
+    place = run.add_mutually_exclusive_group(required=True)
+    place.add_argument("--state", type=Path, help=f"the folder that init made; its {CONFIG} is read")
+    place.add_argument("--config", type=Path, help="another coordinator.toml")
+    run.add_argument("--verbose", action="store_true", help="log every session and round")
+    run.set_defaults(run=_run)
+    return parser
+
+
+def _init(options: argparse.Namespace) -> int:
+    token = initialise(
+        options.state,
+        address=options.address,
+        deployment=options.deployment,
+        join_port=options.join_port,
+        port=options.port,
+    )
+    print(f"deployment made; run it:   autoglm-coordinator run --state {options.state}")
+    print("first operator token, good for one login:")
+    print(f"autoglm login {token.encode()}")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = load_config(options.config or options.state / CONFIG)
+    level = logging.INFO if options.verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    asyncio.run(serve(config, ready=lambda ports: _announce(config, ports)))
+    return 0
+
+
+def _announce(config: CoordinatorConfig, ports: Ports) -> None:
+    address = config.address
+    print(f"autoglm-coordinator ready join={address}:{ports.join} agents={address}:{ports.agents}", flush=True)

@@ -1,0 +1,38 @@
+"""Protobuf to domain values and back, for what both daemons carry: each type has one pair of functions.
+
+What only one side speaks (an offer, a hello) is converted at that side's edge.
+"""
+
+from __future__ import annotations
+
+from autoglm_core.privacy.messages import Message
+from autoglm_core.task import TaskId
+from autoglm_protos.v1 import agent_pb2
+
+
+def task_to_wire(task: TaskId) -> agent_pb2.TaskId:
+    """As protobuf."""
+    return agent_pb2.TaskId(
+        study_id=task.study_id, trial=task.trial, round=task.round, attempt=task.attempt, sequence=task.sequence
+    )
+
+
+def task_from_wire(message: agent_pb2.TaskId) -> TaskId:
+    """Inverse of `task_to_wire`."""
+    return TaskId(message.study_id, message.trial, message.round, message.attempt, message.sequence)
+
+
+def session_message_to_wire(session_id: bytes, message: Message) -> agent_pb2.SessionMessage:
+    """A message of the secure sum, as protobuf."""
+    return agent_pb2.SessionMessage(
+        session_id=session_id, kind=int(message.kind), body=message.body, signature=message.signature
+    )
+
+
+def session_message_from_wire(message: agent_pb2.SessionMessage) -> Message:
+    """Inverse of `session_message_to_wire`; the session id stands beside it.
+
+    Raises:
+        Malformed: a kind that this version does not know.
+    """
+    return Message.of(message.kind, message.body, message.signature)

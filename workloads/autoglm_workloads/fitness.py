@@ -1,0 +1,98 @@
+"""Whether a study fits a chain classifier, asked before anything is sent to a site."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoglm_core.configuration import Value, Values
+from autoglm_core.objective import COST_METRICS
+from autoglm_core.space import CategoricalParameter, FloatParameter, IntParameter, Parameter
+from autoglm_core.study_error import Place, StudyError, nearest
+from autoglm_workloads.classification import BINARY_METRICS
+from autoglm_workloads.training_options import OPTION_NAMES
+
+if TYPE_CHECKING:
+    from autoglm_core.study import Study
+    from autoglm_workloads.family import Family
+
+QUANTIZATIONS = ("none", "int8-dynamic", "int8-static")
+DEPLOY_NAMES = ("prune", "quantization", "threads")
+TUNE_NAMES = (*OPTION_NAMES, "width")
+COORDINATOR_NAMES = ("aggregator", "rounds")
+COORDINATOR_PREFIX = "server_"
+"""Parameters of the coordinator's aggregator; they pass through a workload unread."""
+
+
+def whole_option(study: Study, tune: Values, name: str, *, default: int) -> int:
+    """A whole number of at least 1 from `tune`, else from `model_options`, else `default`."""
+    value = tune.get(name, study.model_options.get(name, default))
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        place = ("search", "tune", name) if name in tune else ("model_options", name)
+        raise StudyError(place, "must be a whole number of at least 1")
+    return value
+
+
+def check_study(study: Study, family: Family) -> None:
+    """Check model, schema, parameters and metrics.
+
+    Raises:
+        StudyError: names the first place that does not fit.
+    """
+    _check_name(study.model, family.models, place=("model",), what="model")
+    family.check_schema(study)
+    family.chain(study, {})
+    for parameter in study.space.tune:
+        _check_tune(study, family, parameter)
+    for parameter in study.space.deploy:
+        _check_deploy(study, family, parameter)
+    for objective in study.objectives:
+        _check_metric(study, family, objective.metric)
+
+
+def _check_tune(study: Study, family: Family, parameter: Parameter) -> None:
+    name = parameter.name
+    if name in COORDINATOR_NAMES or name.startswith(COORDINATOR_PREFIX):
+        return
+    _check_name(name, (*TUNE_NAMES, *COORDINATOR_NAMES), place=("search", "tune", name), what="tune parameter")
+    for value in _extremes(parameter):
+        family.defaults.updated({name: value})
+        family.chain(study, {name: value})
+
+
+def _check_deploy(study: Study, family: Family, parameter: Parameter) -> None:
+    place = ("search", "deploy", parameter.name)
+    _check_name(parameter.name, DEPLOY_NAMES, place=place, what="deploy parameter")
+    for value in _extremes(parameter):
+        if parameter.name == "prune" and not (_number(value) and 0 <= float(value) < 1):
+            raise StudyError(place, "must be from 0 to below 1")
+        if parameter.name == "threads" and not (_number(value) and isinstance(value, int) and value >= 1):
+            raise StudyError(place, "must be a whole number of at least 1")
+        if parameter.name == "quantization":
+            _check_name(str(value), QUANTIZATIONS, place=place, what="quantization")
+            if value != "none" and not family.quantizable(family.chain(study, {})):
+                raise StudyError(place, f"{study.model} has no layer that int8 suits: leave only none")
+
+
+def _check_metric(study: Study, family: Family, metric: str) -> None:
+    if metric == "auroc" and family.classes(study) != 2:
+        raise StudyError(("objectives", metric), "needs exactly two classes", nearest="balanced_accuracy")
+    _check_name(metric, (*BINARY_METRICS, *COST_METRICS), place=("objectives", metric), what="metric")
+
+
+def _check_name(name: str, known: tuple[str, ...], *, place: Place, what: str) -> None:
+    if name not in known:
+        reason = f"{name!r} is no {what} here; there are {', '.join(known)}"
+        raise StudyError(place, reason, nearest=nearest(name, known))
+
+
+def _extremes(parameter: Parameter) -> tuple[Value, ...]:
+    """Values that stand for all that the parameter may take."""
+    if isinstance(parameter, CategoricalParameter):
+        return parameter.choices
+    if isinstance(parameter, FloatParameter | IntParameter):
+        return (parameter.minimum, parameter.maximum)
+    return ()
+
+
+def _number(value: Value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
