@@ -1,6 +1,7 @@
 """Writes tests/data/aggregators.json: what flwr 1.41's own strategy classes make of a fixed sequence of rounds.
 
-Run it where flwr is installed (`pip install 'flwr==1.41.*'`; it is no dependency of the project, the vectors are committed):
+Run it where flwr is installed (`pip install 'flwr==1.41.*'`; it is no dependency of the project, the vectors are
+committed):
 
     python benchmarks/make_aggregator_vectors.py tests/data/aggregators.json
 """
@@ -32,7 +33,7 @@ CASES = [
 
 
 def rounds_of(initial: np.ndarray, strategy: FedAvg, rng: np.random.Generator) -> list[dict[str, list[float]]]:
-    """Run `ROUNDS` rounds; each with the mean delta that our aggregators receive and the model that flwr's class returned."""
+    """`ROUNDS` rounds, each with the mean delta that our aggregators receive and the model that flwr's class made."""
     current, records = initial, []
     for number in range(1, ROUNDS + 1):
         rows = rng.integers(20, 400, SITES)

@@ -156,17 +156,14 @@ class Ledger:
         """Whether a vector ever left under that id."""
         return bool(self._read("SELECT 1 FROM sessions WHERE session_id = ?", (session_id,)))
 
-    def record_release(self, release: RecordRelease, *, subjects: Sequence[str]) -> None:
-        """Before shares leave. `subjects`: the models, or what stands for them where a purpose has none.
-
-        The first release of a subject and purpose stands; a repetition is the same one, `SiteSession` saw to that.
-        """
+    def record_release(self, release: RecordRelease) -> None:
+        """Before shares leave. The first release of a model and purpose stands: `SiteSession` lets only it be repeated."""
         shared = (str(release.purpose), json.dumps(release.survivors), json.dumps(release.models), release.input_hash)
         with self._lock, self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany(
                 "INSERT OR IGNORE INTO releases (model, purpose, survivors, models, input) VALUES (?, ?, ?, ?, ?)",
-                [(subject, *shared) for subject in subjects],
+                [(model, *shared) for model in release.models],
             )
 
     def releases(self, subjects: Sequence[str], purpose: Purpose) -> list[RecordRelease]:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autoglm_coordinator.report.tasks import TABLE as REPORT_TASKS
+from autoglm_coordinator.sampler.tasks import TABLE as SAMPLER_TASKS
 from autoglm_core.canonical import Json
 from autoglm_core.configuration import Configuration
 from autoglm_core.study import Study
 from autoglm_workloads.registry import load_workload
-
-from autoglm_coordinator.report.tasks import TABLE as REPORT_TASKS
-from autoglm_coordinator.sampler.tasks import TABLE as SAMPLER_TASKS
 
 if TYPE_CHECKING:
     from autoglm_core.counters import CounterLayout, Counters

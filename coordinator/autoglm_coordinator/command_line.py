@@ -11,10 +11,8 @@ from pathlib import Path
 
 from autoglm_coordinator.config import CoordinatorConfig, load_config
 from autoglm_coordinator.daemon import Ports, serve
-from autoglm_coordinator.initialise import initialise
+from autoglm_coordinator.initialise import CONFIG_NAME, initialise
 from autoglm_core.errors import AutoglmError, Kind
-
-CONFIG = "coordinator.toml"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     init.set_defaults(run=_init)
     run = verbs.add_parser("run", help="run the daemon until SIGTERM")
     place = run.add_mutually_exclusive_group(required=True)
-    place.add_argument("--state", type=Path, help=f"the folder that init made; its {CONFIG} is read")
+    place.add_argument("--state", type=Path, help=f"the folder that init made; its {CONFIG_NAME} is read")
     place.add_argument("--config", type=Path, help="another coordinator.toml")
     run.add_argument("--verbose", action="store_true", help="log every session and round")
     run.set_defaults(run=_run)
@@ -61,7 +59,7 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    config = load_config(options.config or options.state / CONFIG)
+    config = load_config(options.config or options.state / CONFIG_NAME)
     level = logging.INFO if options.verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     asyncio.run(serve(config, ready=lambda ports: _announce(config, ports)))

@@ -1,7 +1,8 @@
 """The coordinator daemon: store, authority, fleet and studies behind two ports.
 
-The join port speaks server TLS only; everything else comes over the mutual-TLS port. Nothing is acknowledged before it is in the
-store, so the daemon may be killed at any moment: the next start takes every study up where the store says it stands.
+The join port speaks server TLS only; everything else comes over the mutual-TLS port. Nothing is acknowledged before
+it is in the store, so the daemon may be killed at any moment: the next start takes every study up where the store
+says it stands.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class Coordinator:
     async def _start(self) -> None:
         config = self._config
         authority = Authority.load(config.pki)
-        key = StudyKey.load(config.study_key)
+        key = StudyKey.from_bytes(config.study_key.read_bytes())
         store = open_store(config.state, url=config.store_url)
         self._stack.push_async_callback(store.close)
         epoch = await store.bump_epoch()
@@ -107,7 +108,7 @@ class Coordinator:
         enrolment = Enrolment(authority=authority, store=store, access=access, clock=self._clock)
         addresses = Addresses(config.join_address, config.mutual_address)
         gate = Gate(access)
-        deployment = Deployment(authority.deployment, epoch, key.public_bytes, authority.pem)
+        deployment = Deployment(authority.deployment, epoch, key.public, authority.pem)
         agents = AgentService(
             gate=gate,
             enrolment=enrolment,
@@ -134,9 +135,7 @@ class Coordinator:
         leases = HostLeases()
         deadlines = self._config.deadlines
         driver = SessionDriver(fleet=fleet, store=store, deadlines=Deadlines(deadlines.work, deadlines.answer))
-        sessions = Sessions(
-            fleet=fleet, leases=leases, driver=driver, store_epoch=epoch, gather=deadlines.gather
-        )
+        sessions = Sessions(fleet=fleet, leases=leases, driver=driver, store_epoch=epoch, gather=deadlines.gather)
         child = ChildProcess(tasks=CHILD_TASKS, threads=1, crash_log=self._config.state / "child-crash.log")
         self._stack.push_async_callback(child.close)
         tools = Tools(
@@ -185,9 +184,12 @@ class _Parts:
     driver: SessionDriver
 
 
-async def serve(config: CoordinatorConfig, *, ready: Callable[[Ports], None], signals: Sequence[int] = (
-    signal.SIGTERM, signal.SIGINT
-)) -> None:
+async def serve(
+    config: CoordinatorConfig,
+    *,
+    ready: Callable[[Ports], None],
+    signals: Sequence[int] = (signal.SIGTERM, signal.SIGINT),
+) -> None:
     """Run until one of `signals` comes; then drain."""
     stop = asyncio.Event()
     for number in signals:

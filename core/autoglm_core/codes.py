@@ -35,6 +35,7 @@ class RefusalCode(StrEnum):
     DATA_MISSING = "data-missing"
     DATA_EMPTY = "data-empty"
     SCHEMA_MISMATCH = "schema-mismatch"
+    DATA_CHANGED = "data-changed"
     # the session
     OLD_EPOCH = "old-epoch"
     SESSION_REUSED = "session-reused"
@@ -83,6 +84,7 @@ HINTS: Mapping[RefusalCode, str] = {
     RefusalCode.DATA_MISSING: "the data file cannot be opened there: run `autoglm-agent data check` there",
     RefusalCode.DATA_EMPTY: "the data file has no usable row: run `autoglm-agent data check` there",
     RefusalCode.SCHEMA_MISMATCH: "the data has another schema: run `autoglm-agent data check` there",
+    RefusalCode.DATA_CHANGED: "the site has more rows than when the study began: submit the study again",
     RefusalCode.OLD_EPOCH: "the coordinator runs from an older store than before: restore the newest",
     RefusalCode.SESSION_REUSED: "a session id was used twice: start a new session",
     RefusalCode.SPEC_REFUSED: "the session's protection is below what the accepted roster demands",
@@ -111,7 +113,6 @@ HINTS: Mapping[RefusalCode, str] = {
 }
 
 _BY_ERROR: Mapping[str, RefusalCode] = {
-    "study-error": RefusalCode.BAD_STUDY,
     "unfit-study": RefusalCode.BAD_STUDY,
     "unknown-workload": RefusalCode.UNKNOWN_WORKLOAD,
     "outside-space": RefusalCode.OUTSIDE_APPROVAL,
@@ -119,7 +120,9 @@ _BY_ERROR: Mapping[str, RefusalCode] = {
     "data-empty": RefusalCode.DATA_EMPTY,
     "data-mismatch": RefusalCode.SCHEMA_MISMATCH,
     "data-unusable": RefusalCode.SCHEMA_MISMATCH,
-    "bad-manifest": RefusalCode.BAD_MANIFEST,
+    "bad-weight": RefusalCode.DATA_CHANGED,
+    "wrong-length": RefusalCode.BAD_MANIFEST,
+    "wrong-blobs": RefusalCode.BAD_MANIFEST,
     "malformed": RefusalCode.PROTOCOL_VIOLATION,
     "spec-refused": RefusalCode.SPEC_REFUSED,
     "bad-layout": RefusalCode.SPEC_REFUSED,
@@ -149,6 +152,8 @@ _BY_ERROR: Mapping[str, RefusalCode] = {
     "bad-outputs": RefusalCode.MEASUREMENT_FAILED,
     "too-few-samples": RefusalCode.MEASUREMENT_FAILED,
     "bad-measure-task": RefusalCode.BAD_MANIFEST,
+    "external-data": RefusalCode.BAD_MANIFEST,
+    "bad-model": RefusalCode.BAD_MANIFEST,
     "meter-unavailable": RefusalCode.MEASUREMENT_FAILED,
     "unknown-meter": RefusalCode.MEASUREMENT_FAILED,
 }

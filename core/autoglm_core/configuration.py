@@ -1,6 +1,7 @@
 """A value for every active parameter, in two parts.
 
-`tune` decides the training, `deploy` decides what is made of the tuned model. Trials whose `tune` is equal share one TUNE.
+`tune` decides the training, `deploy` decides what is made of the tuned model. Trials whose `tune` is equal share one
+TUNE.
 """
 
 from __future__ import annotations

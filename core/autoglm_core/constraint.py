@@ -1,9 +1,9 @@
 """Constraints as short expressions: `size_mb <= 0.25`, `not (prune > 0.3 and quantization == 'int8-static')`.
 
-The language is a closed subset of Python's expression grammar, read with `ast` and walked here: names, numbers, texts, truth values,
-lists after `in`, + - * /, comparisons, and, or, not. There are no calls, attributes, subscripts or powers, so an expression from
-another machine can neither reach anything nor run for long. Python's `eval` was rejected for that reason, a grammar of our own
-because users know this one.
+The language is a closed subset of Python's expression grammar, read with `ast` and walked here: names, numbers, texts,
+truth values, lists after `in`, + - * /, comparisons, and, or, not. There are no calls, attributes, subscripts or
+powers, so an expression from another machine can neither reach anything nor run for long. Python's `eval` was rejected
+for that reason, a grammar of our own because users know this one.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ class Constraint:
         except KeyError as error:
             raise ConstraintError(constraint=self.text, reason=f"{error.args[0]} has no value here") from None
         except TypeError:
-            raise ConstraintError(constraint=self.text, reason="compares or computes with values of other types") from None
+            raise ConstraintError(
+                constraint=self.text, reason="compares or computes with values of other types"
+            ) from None
 
 
 def _parse(text: str) -> ast.expr:

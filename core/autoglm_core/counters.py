@@ -1,8 +1,9 @@
 """Additive quantities, and nothing but additive quantities: what a secure sum can carry.
 
-A site never reports a rate. It reports counters whose sum over sites means something, and the coordinator derives rates from the
-sum. Each field has a shape and a `scale`: real-valued sums travel as fixed-point integers `round(value * scale)` in the ring
-2^64, so a sum over sites is exact in units of 1/scale. Negative values wrap in two's complement and come back signed.
+A site never reports a rate. It reports counters whose sum over sites means something, and the coordinator derives
+rates from the sum. Each field has a shape and a `scale`: real-valued sums travel as fixed-point integers `round(value
+* scale)` in the ring 2^64, so a sum over sites is exact in units of 1/scale. Negative values wrap in two's complement
+and come back signed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Typed errors of the product.
 
-Every error carries a stable `code`, a `kind` and its data as scalars, so that it can cross the wire and be rebuilt on the other
-side without its text being parsed. The kinds are few because they are what a caller can act on; the codes are many because a
-user must be told exactly what to change. Never put a secret, a data value or a site's path into an error.
+Every error carries a stable `code`, a `kind` and its data as scalars, so that it can cross the wire and be rebuilt on
+the other side without its text being parsed. The kinds are few because they are what a caller can act on; the codes
+are many because a user must be told exactly what to change. Never put a secret, a data value or a site's path into an
+error.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a study optimizes: metrics with a direction, or one weighted sum of metrics.
 
-The weighted sum is in comparable units: a cost (latency, energy, memory, size, parameters) counts relative to the reference
-configuration's figure, so weight 0.25 on latency means the same on a server and on a gateway. Metrics of a workload (accuracy and the
-like) are fractions already and stay as they are.
+The weighted sum is in comparable units: a cost (latency, energy, memory, size, parameters) counts relative to the
+reference configuration's figure, so weight 0.25 on latency means the same on a server and on a gateway. Metrics of a
+workload (accuracy and the like) are fractions already and stay as they are.
 """
 
 from __future__ import annotations

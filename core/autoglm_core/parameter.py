@@ -1,7 +1,7 @@
 """The dimensions of a search space: ranges of floats and integers, lists of choices, and ties to another dimension.
 
-Values are compared with their type: `1`, `1.0` and `true` are three values, because a configuration is hashed as JSON and Python's
-`1 == True` would let two configurations with different hashes count as one.
+Values are compared with their type: `1`, `1.0` and `true` are three values, because a configuration is hashed as JSON
+and Python's `1 == True` would let two configurations with different hashes count as one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from math import isfinite, prod
+from math import isfinite, prod, sqrt
 
 from autoglm_core.canonical import Json
 from autoglm_core.configuration import Value
@@ -54,7 +54,10 @@ class Condition:
 
 @dataclass(frozen=True)
 class FloatParameter:
-    """A real number in [minimum, maximum]; a log scale needs a positive minimum. `when`: all must hold for it to be active."""
+    """A real number in [minimum, maximum]; a log scale needs a positive minimum.
+
+    `when`: all conditions must hold for it to be active.
+    """
 
     name: str
     minimum: float
@@ -76,7 +79,7 @@ class FloatParameter:
     def middle(self) -> float:
         """Arithmetic or geometric midpoint."""
         if self.scale is Scale.LOG:
-            return min(max(self.minimum**0.5 * self.maximum**0.5, self.minimum), self.maximum)
+            return min(max(sqrt(self.minimum) * sqrt(self.maximum), self.minimum), self.maximum)
         return self.minimum + (self.maximum - self.minimum) / 2
 
     @property
@@ -111,7 +114,7 @@ class IntParameter:
     def middle(self) -> int:
         """Arithmetic midpoint rounded down, or geometric midpoint rounded."""
         if self.scale is Scale.LOG:
-            return min(max(round(self.minimum**0.5 * self.maximum**0.5), self.minimum), self.maximum)
+            return min(max(round(sqrt(self.minimum) * sqrt(self.maximum)), self.minimum), self.maximum)
         return (self.minimum + self.maximum) // 2
 
     @property
@@ -126,7 +129,10 @@ class IntParameter:
 
 @dataclass(frozen=True)
 class CategoricalParameter:
-    """One of `choices`, in declared order. `ordered`: they are numbers, so that a model of the objective may use their distance."""
+    """One of `choices`, in declared order.
+
+    `ordered`: they are numbers, so that a model of the objective may use their distance.
+    """
 
     name: str
     choices: tuple[Value, ...]

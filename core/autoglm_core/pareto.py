@@ -1,7 +1,8 @@
 """Which points of a set no other point beats: the Pareto front.
 
-Definition 1 of Deb et al. 2002 (doi:10.1109/4235.996017): a dominates b when it is nowhere worse and somewhere better. Sorting methods
-with a better exponent were rejected: a study has some thousand trials at most, and one vectorised comparison per point is enough.
+Definition 1 of Deb et al. 2002 (doi:10.1109/4235.996017): a dominates b when it is nowhere worse and somewhere better.
+Sorting methods with a better exponent were rejected: a study has some thousand trials at most, and one vectorised
+comparison per point is enough.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ class WrongValues(InvalidInput):
 def non_dominated(values: NDArray[np.float64], directions: Sequence[Direction]) -> NDArray[np.bool_]:
     """The points on the front of `values`, `(n, m)`, one row per point and one column per direction.
 
-    Equal points do not dominate each other: all copies of a point on the front are kept. A point with NaN in any column dominates
-    nothing and is not on the front, for it was not fully measured. Infinities compare as numbers.
+    Equal points do not dominate each other: all copies of a point on the front are kept. A point with NaN in any
+    column dominates nothing and is not on the front, for it was not fully measured. Infinities compare as numbers.
 
     Returns:
         `(n,)` bool.

@@ -1,8 +1,8 @@
 """A schema from its declaration.
 
-A table's columns are a mapping in file order, `age: number`, `cp: [1, 2, 3, 4]` (a category), `ca: ignore`, `diagnosis: label`, or a
-list of `{name, kind, categories}`. Classes are a mapping `{healthy: [0], ill: [1, 2, 3, 4]}` or a list of pairs; raw values may be
-written as numbers.
+A table's columns are a mapping in file order, `age: number`, `cp: [1, 2, 3, 4]` (a category), `ca: ignore`,
+`diagnosis: label`, or a list of `{name, kind, categories}`. Classes are a mapping `{healthy: [0], ill: [1, 2, 3, 4]}`
+or a list of pairs; raw values may be written as numbers.
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ def _image(section: Section) -> ImageSchema:
 
 def _columns(value: object, place: Place) -> tuple[Column, ...]:
     if isinstance(value, Mapping):
-        return tuple(
-            _column(as_text(name, place), use, (*place, as_text(name, place))) for name, use in value.items()
-        )
+        return tuple(_column(as_text(name, place), use, (*place, as_text(name, place))) for name, use in value.items())
     return tuple(_listed_column(item, (*place, number)) for number, item in enumerate(as_list(value, place)))
 
 

@@ -1,7 +1,7 @@
 """What the data of a study looks like: declared once, hashed, checked at every site before round one, never inferred.
 
-Inferring categories or label order per site was rejected: two hospitals that never saw the same category would train different
-models and not notice.
+Inferring categories or label order per site was rejected: two hospitals that never saw the same category would train
+different models and not notice.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class MissingRows(StrEnum):
 class Column:
     """One column of the file.
 
-    `categories`: of a category, in the order of the one-hot features; the first is the reference and gets none. A raw value matches
-    a category when the texts are equal or both read as the same number, since one site writes `1` where another writes `1.0`.
+    `categories`: of a category, in the order of the one-hot features; the first is the reference and gets none. A raw
+    value matches a category when the texts are equal or both read as the same number, since one site writes `1` where
+    another writes `1.0`.
     """
 
     name: str
@@ -59,7 +60,10 @@ class Column:
 
 @dataclass(frozen=True)
 class LabelColumn:
-    """What is predicted. `classes`: (class name, its raw values) in the order of the model's outputs; matched like categories."""
+    """What is predicted.
+
+    `classes`: (class name, its raw values) in the order of the model's outputs; matched like categories.
+    """
 
     name: str
     classes: tuple[tuple[str, tuple[str, ...]], ...]
@@ -84,7 +88,8 @@ class LabelColumn:
 class TableSchema:
     """A delimited text file. `columns` are ALL of its columns in file order, the label's and the split's included.
 
-    `missing`: texts that stand for no value, beside the empty one. `header`: whether the first line holds the columns' names.
+    `missing`: texts that stand for no value, beside the empty one. `header`: whether the first line holds the columns'
+    names.
     """
 
     columns: tuple[Column, ...]
@@ -138,7 +143,10 @@ class TableSchema:
                 | ({"categories": list(column.categories)} if column.categories else {})
                 for column in self.columns
             ],
-            "label": {"name": self.label.name, "classes": [[name, list(values)] for name, values in self.label.classes]},
+            "label": {
+                "name": self.label.name,
+                "classes": [[name, list(values)] for name, values in self.label.classes],
+            },
             "missing": list(self.missing),
             "missing_rows": str(self.missing_rows),
             "header": self.header,
@@ -147,7 +155,10 @@ class TableSchema:
 
 @dataclass(frozen=True)
 class ImageSchema:
-    """Images `(height, width, channels)` in pixels; raw values are divided by `scale`. `classes`: names by integer label."""
+    """Images `(height, width, channels)` in pixels.
+
+    Raw values are divided by `scale`. `classes`: names by integer label.
+    """
 
     height: int
     width: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
+from autoglm_core.configuration import Value
 from autoglm_core.study_error import Place, StudyError, nearest
 
 KINDS: Sequence[tuple[type, str]] = (
@@ -94,8 +95,20 @@ def texts(value: object, place: Place) -> tuple[str, ...]:
     return tuple(as_text(item, (*place, number)) for number, item in enumerate(as_list(value, place)))
 
 
+def as_scalar(value: object, place: Place) -> Value:
+    """`value`, which must be a number, a text or true or false."""
+    match value:
+        case bool() | str():
+            return value
+        case int():
+            return as_integer(value, place)
+        case float():
+            return as_number(value, place)
+    raise mismatch(place, "a number, a text or true or false", value)
+
+
 class Section:
-    """A mapping at `place` that may have the keys of `allowed` and no others. A key whose value is null counts as absent."""
+    """A mapping at `place` with no keys but those `allowed`. A key whose value is null counts as absent."""
 
     def __init__(self, value: object, place: Place, allowed: Sequence[str]) -> None:
         self.place = place

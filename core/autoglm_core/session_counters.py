@@ -1,4 +1,4 @@
-"""Which counters a session carries: one rule, used by the coordinator to ask and by the agent to refuse anything else."""
+"""Which counters a session carries: one rule, by which the coordinator asks and the agent refuses the rest."""
 
 from __future__ import annotations
 
@@ -32,9 +32,7 @@ def session_counters(model_side: ModelSide, study: Study, purpose: Purpose, mani
     return layout + CounterLayout((CLIPPED,)) if purpose is Purpose.TRAIN else layout
 
 
-def _item_layout(
-    model_side: ModelSide, study: Study, purpose: Purpose, configuration: Configuration
-) -> CounterLayout:
+def _item_layout(model_side: ModelSide, study: Study, purpose: Purpose, configuration: Configuration) -> CounterLayout:
     if purpose is Purpose.TRAIN:
         return model_side.train_layout(study)
     if purpose is Purpose.CALIBRATE:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice, product
 
 from autoglm_core.canonical import Json
@@ -27,6 +27,7 @@ from autoglm_core.parameter import (
     grid_size,
     same_value,
 )
+from autoglm_core.reference_values import reference_values
 from autoglm_core.space_order import ordered
 from autoglm_core.study_error import ImpossibleSpace, OutsideSpace, nearest
 
@@ -70,7 +71,9 @@ class SearchSpace:
             for name in constraint.names:
                 if name not in self.names:
                     raise ImpossibleSpace(
-                        parameter=name, reason=f"is in {constraint.text!r}, but not declared", nearest=nearest(name, self.names)
+                        parameter=name,
+                        reason=f"is in {constraint.text!r}, but not declared",
+                        nearest=nearest(name, self.names),
                     )
 
     @cached_property
@@ -86,6 +89,10 @@ class SearchSpace:
     def has_conditions(self) -> bool:
         """Whether some parameter is not always active."""
         return any(parameter.when for parameter in self._ordered)
+
+    def part_of(self, name: str) -> Part:
+        """The part in which the parameter `name` is declared."""
+        return Part.DEPLOY if any(parameter.name == name for parameter in self.deploy) else Part.TUNE
 
     def ordered(self, part: Part) -> tuple[Parameter, ...]:
         """The parameters of `part`, each after those it depends on."""
@@ -126,7 +133,7 @@ class SearchSpace:
         )
 
     def check(self, configuration: Configuration) -> None:
-        """Raise `OutsideSpace` unless `configuration` has exactly the active parameters, each with a permitted value."""
+        """Raise `OutsideSpace` unless exactly the active parameters have a value, and each a permitted one."""
         self._check_part(Part.TUNE, configuration.tune, {})
         self._check_part(Part.DEPLOY, configuration.deploy, configuration.tune)
         values = {**configuration.tune, **configuration.deploy}
@@ -160,19 +167,18 @@ class SearchSpace:
     def reference(self) -> Configuration:
         """The configuration that others are compared with, where the study declares none.
 
-        First choices and midpoints in `tune`; in `deploy` what compresses least: `none` or 0 among choices, else the first, and the
-        minimum of a range. Where that breaks a constraint, the first combination that breaks none is taken, later parameters varying
-        first and ranges taking their middle, minimum and maximum; at most `ATTEMPTS` are tried.
+        First choices and midpoints in `tune`; in `deploy` what compresses least: `none` or 0 among choices, else the
+        first, and the minimum of a range. Where that breaks a constraint, the first combination that breaks none is
+        taken, later parameters varying first and ranges taking their middle, minimum and maximum; at most `ATTEMPTS`
+        are tried.
 
         Raises:
             ImpossibleSpace: none of them meets the constraints.
         """
-        deploy = {parameter.name for parameter in self.deploy}
         free = [parameter for parameter in self._ordered if not isinstance(parameter, TiedParameter)]
-        candidates = [_candidates(parameter, least=parameter.name in deploy) for parameter in free]
-        for values in islice(product(*candidates), ATTEMPTS):
-            chosen = {parameter.name: value for parameter, value in zip(free, values, strict=True)}
-            configuration = self.build(lambda parameter, chosen=chosen: chosen[parameter.name])  # type: ignore[misc]
+        for values in islice(product(*map(self.reference_values, free)), ATTEMPTS):
+            chosen = dict(zip((parameter.name for parameter in free), values, strict=True))
+            configuration = self.build(partial(_look_up, chosen))
             if self.contains(configuration):
                 return configuration
         raise ImpossibleSpace(
@@ -180,12 +186,16 @@ class SearchSpace:
             reason="no configuration was found that meets all constraints: loosen them, or declare `reference`",
         )
 
+    def reference_values(self, parameter: FreeParameter) -> tuple[Value, ...]:
+        """Values that a reference may give `parameter`, the usual one first."""
+        return reference_values(parameter, least=self.part_of(parameter.name) is Part.DEPLOY)
+
     def size(self) -> int | None:
-        """Combinations of all free parameters, conditions and constraints ignored; None with a range of real numbers."""
+        """Combinations of all free parameters, conditions and constraints ignored; None with real numbers."""
         return grid_size(tuple(parameter for parameter in self._ordered if not isinstance(parameter, TiedParameter)))
 
     def grid(self) -> Iterator[Configuration]:
-        """Every configuration of a countable space, once each, in declared order of values; nothing where `size` is None."""
+        """Every configuration of a countable space, once each, in declared order; nothing where `size` is None."""
         if self.size() is not None:
             for tune in self._grid(Part.TUNE, {}):
                 for deploy in self._grid(Part.DEPLOY, tune):
@@ -213,6 +223,10 @@ class SearchSpace:
         }
 
 
+def _look_up(values: Values, parameter: FreeParameter) -> Value:
+    return values[parameter.name]
+
+
 def _is_active(parameter: Parameter, values: Values) -> bool:
     if isinstance(parameter, TiedParameter) and parameter.same_as not in values:
         return False
@@ -229,16 +243,6 @@ def _check_value(parameter: Parameter, values: Values) -> None:
             raise OutsideSpace(parameter=parameter.name, reason=f"differs from {parameter.same_as}")
     elif not parameter.contains(value):
         raise OutsideSpace(parameter=parameter.name, reason="has a value that is not permitted")
-
-
-def _candidates(parameter: FreeParameter, *, least: bool) -> tuple[Value, ...]:
-    """Values for a reference, the preferred one first."""
-    if isinstance(parameter, CategoricalParameter):
-        wanted: tuple[Value, ...] = ("none", 0, 0.0) if least else ()
-        first = [choice for choice in parameter.choices if among(choice, wanted)]
-        return (*first, *(choice for choice in parameter.choices if not among(choice, tuple(first))))
-    ends: tuple[Value, ...] = (parameter.minimum, parameter.maximum)
-    return (parameter.minimum, parameter.middle, parameter.maximum) if least else (parameter.middle, *ends)
 
 
 def _possible(parameter: Parameter, values: Values) -> tuple[Value | None, ...] | range:

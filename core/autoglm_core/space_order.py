@@ -1,7 +1,7 @@
-"""Which parameters depend on which: an order in which a configuration can be built, and the contradictions that forbid one.
+"""Which parameters depend on which: an order to build a configuration in, and the contradictions that forbid one.
 
-A parameter depends on the parameters of its conditions and on the one it is tied to. `deploy` may depend on `tune`, never the other
-way round, because trials with equal `tune` share one TUNE.
+A parameter depends on the parameters of its conditions and on the one it is tied to. `deploy` may depend on `tune`,
+never the other way round, because trials with equal `tune` share one TUNE.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from autoglm_core.parameter import (
     among,
 )
 from autoglm_core.study_error import ImpossibleSpace, nearest
+
+MOST = 200
+"""Parameters of a space: far above what any sampler handles, far below what a recursion over them endures."""
 
 Named = Mapping[str, Parameter]
 
@@ -49,6 +52,8 @@ def ordered(tune: tuple[Parameter, ...], deploy: tuple[Parameter, ...]) -> tuple
 
 def _by_name(parameters: tuple[Parameter, ...]) -> Named:
     named: dict[str, Parameter] = {}
+    if len(parameters) > MOST:
+        raise ImpossibleSpace(parameter=parameters[MOST].name, reason=f"is one too many: at most {MOST} parameters")
     for parameter in parameters:
         if parameter.name in named:
             raise ImpossibleSpace(parameter=parameter.name, reason="is declared twice")
@@ -61,10 +66,14 @@ def _check_parents(parameter: Parameter, named: Named, tune_names: set[str]) -> 
         if parent not in named:
             known = named.keys() - {parameter.name}
             raise ImpossibleSpace(
-                parameter=parameter.name, reason=f"depends on {parent!r}, which does not exist", nearest=nearest(parent, known)
+                parameter=parameter.name,
+                reason=f"depends on {parent!r}, which does not exist",
+                nearest=nearest(parent, known),
             )
         if parameter.name in tune_names and parent not in tune_names:
-            raise ImpossibleSpace(parameter=parameter.name, reason=f"is in tune and cannot depend on {parent!r} in deploy")
+            raise ImpossibleSpace(
+                parameter=parameter.name, reason=f"is in tune and cannot depend on {parent!r} in deploy"
+            )
     for condition in parameter.when:
         _check_condition(parameter.name, condition, named[condition.parameter])
 
@@ -74,13 +83,17 @@ def _check_condition(name: str, condition: Condition, parent: Parameter) -> None
         reason = f"cannot depend on {parent.name!r}, which is tied: name {parent.same_as!r} instead"
         raise ImpossibleSpace(parameter=name, reason=reason)
     if isinstance(parent, FloatParameter):
-        raise ImpossibleSpace(parameter=name, reason=f"cannot depend on {parent.name!r}, which is a range of real numbers")
+        raise ImpossibleSpace(
+            parameter=name, reason=f"cannot depend on {parent.name!r}, which is a range of real numbers"
+        )
     if not condition.values:
         raise ImpossibleSpace(parameter=name, reason=f"names no value of {parent.name!r}: it could never be active")
     for value in condition.values:
         if not parent.contains(value):
             raise ImpossibleSpace(
-                parameter=name, reason=f"waits for {parent.name} = {value!r}, which {_offer(parent)}", nearest=_near(value, parent)
+                parameter=name,
+                reason=f"waits for {parent.name} = {value!r}, which {_offer(parent)}",
+                nearest=_near(value, parent),
             )
 
 

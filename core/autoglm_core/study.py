@@ -1,8 +1,8 @@
 """A study: everything that its sites approve and its trials depend on, in one immutable value with one hash.
 
-The canonical form (`to_json`) is a fully spelled case of what users write, so one parser reads both; `Study.from_json` takes the
-canonical form alone, which makes the hash of the received bytes and the hash of the parsed study the same. What `simulate` needs is
-no part of it: it does not concern a real site.
+The canonical form (`to_json`) is a fully spelled case of what users write, so one parser reads both; `Study.from_json`
+takes the canonical form alone, which makes the hash of the received bytes and the hash of the parsed study the same.
+What `simulate` needs is no part of it: it does not concern a real site.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class SamplerSpec:
 class Protection:
     """What shields the sites. `secure_sum` False means that the coordinator is trusted with each update.
 
-    `minimum_cohort`: fewest survivors of a sum. `ring_bits`: 16 or 32 per weight. `clip`: bound of a delta, in the model's unit.
+    `minimum_cohort`: fewest survivors of a sum. `ring_bits`: 16 or 32 per weight. `clip`: bound of a delta, in the
+    model's unit.
     """
 
     secure_sum: bool = True
@@ -109,10 +110,12 @@ class Study:
         name: Lower-case letters, digits and -.
         workload: Name of the kind of training; `workload_version` is the version that the study was declared for.
         data: Name of the dataset, which each site maps to its own files.
-        model: Name of the model within the workload; `model_options` are the model's own, never changed after construction.
+        model: Name of the model within the workload; `model_options` are the model's own, never changed after
+            construction.
         objectives: What is optimized; for a weighted sum, its metrics with their directions.
         weighted: Weights of one sum of all objectives, or None for a Pareto front.
-        constraints: On outcomes: each names at least one metric (and parameters, if it likes). Those on configurations alone
+        constraints: On outcomes: each names at least one metric (and parameters, if it likes). Those on configurations
+            alone
             are the space's.
         rounds: Rounds of a full TUNE.
         rungs: Rounds after which the scheduler decides, ascending; the last is `rounds`.

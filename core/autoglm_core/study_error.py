@@ -1,7 +1,7 @@
 """The errors of a declared study, with the place where the declaration is wrong.
 
-A place is a tuple of keys and list positions; its printed form is `search.tune.learning_rate` or `constraints[0]`. The tuple lets the
-YAML loader find the line, the printed form is what travels and what a user reads.
+A place is a tuple of keys and list positions; its printed form is `search.tune.learning_rate` or `constraints[0]`. The
+tuple lets the YAML loader find the line, the printed form is what travels and what a user reads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 class StudyError(InvalidInput):
     """A study is declared wrongly at `place`; `nearest` is the valid name that was probably meant."""
 
-    code = "bad-study"
+    code = "study-error"
 
     def __init__(self, place: Place, reason: str, *, nearest: str | None = None) -> None:
         hint = f"; did you mean {nearest!r}?" if nearest else ""

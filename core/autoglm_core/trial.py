@@ -2,7 +2,8 @@
 
     pending -> running -> completed | stopped | failed | infeasible
 
-`infeasible` is decided by PROBE before a round is spent; `stopped` by the scheduler at a rung. The four on the right are final.
+`infeasible` is decided by PROBE before a round is spent; `stopped` by the scheduler at a rung. The four on the right
+are final.
 """
 
 from __future__ import annotations
@@ -35,9 +36,7 @@ class TrialState(StrEnum):
 
 TRANSITIONS: Mapping[TrialState, frozenset[TrialState]] = {
     TrialState.PENDING: frozenset({TrialState.RUNNING, TrialState.INFEASIBLE, TrialState.FAILED, TrialState.STOPPED}),
-    TrialState.RUNNING: frozenset(
-        {TrialState.COMPLETED, TrialState.STOPPED, TrialState.FAILED, TrialState.INFEASIBLE}
-    ),
+    TrialState.RUNNING: frozenset({TrialState.COMPLETED, TrialState.STOPPED, TrialState.FAILED, TrialState.INFEASIBLE}),
     TrialState.COMPLETED: frozenset(),
     TrialState.STOPPED: frozenset(),
     TrialState.FAILED: frozenset(),
@@ -77,7 +76,12 @@ class StageRecord:
 
     def to_json(self) -> Json:
         """As in result.json."""
-        value: Json = {"name": str(self.name), "key": f"sha256:{self.key}", "cached": self.cached, "seconds": self.seconds}
+        value: Json = {
+            "name": str(self.name),
+            "key": f"sha256:{self.key}",
+            "cached": self.cached,
+            "seconds": self.seconds,
+        }
         if self.name is StageName.TUNE:
             value |= {"rounds": self.rounds, "dropped": self.dropped}
         return value

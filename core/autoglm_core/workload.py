@@ -1,8 +1,8 @@
 """The contract of a workload: one kind of training and evaluation, in two halves that never meet in one process.
 
-`ModelSide` runs at the coordinator and knows shapes, weights and ONNX, never data. `SiteSide` runs in a site's child and knows
-data. A workload's module imports numpy alone at the top; torch, onnx and onnxruntime are imported inside the functions that need
-them, so that daemons may ask for layouts without paying for frameworks.
+`ModelSide` runs at the coordinator and knows shapes, weights and ONNX, never data. `SiteSide` runs in a site's child
+and knows data. A workload's module imports numpy alone at the top; torch, onnx and onnxruntime are imported inside
+the functions that need them, so that daemons may ask for layouts without paying for frameworks.
 
 Parameters travel as one flat float32 vector in the order of `ParameterLayout`; names are for exports and errors only.
 """
@@ -109,7 +109,9 @@ class Exported:
     size_bytes: int
     parameters: int
     max_abs_difference: float
-    """Largest absolute difference of its logits (fp32, before quantization) from the framework's, on a synthetic batch."""
+    """Largest absolute difference of its logits (fp32, before quantization) from the framework's, on a
+    synthetic batch.
+    """
 
 
 class ModelSide(Protocol):
@@ -156,7 +158,12 @@ class ModelSide(Protocol):
         ...
 
     def export(
-        self, study: Study, configuration: Configuration, parameters: Vector, constants: Counters, histograms: Counters | None
+        self,
+        study: Study,
+        configuration: Configuration,
+        parameters: Vector,
+        constants: Counters,
+        histograms: Counters | None,
     ) -> Exported:
         """Prune, export and quantize; logits only; normalisation folded in. int8-static needs `histograms`."""
         ...
@@ -218,7 +225,10 @@ class SiteSide(Protocol):
 
 @dataclass(frozen=True)
 class Workload:
-    """A registered workload. `version` rises whenever the same study would give other bits; it is part of the study's hash."""
+    """A registered workload.
+
+    `version` rises whenever the same study would give other bits; it is part of the study's hash.
+    """
 
     name: str
     version: int

@@ -8,15 +8,16 @@ import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from autoglm.answers import CheckLine, RosterView, StudyLine
-from autoglm.control import ControlClient, login_with_token
+from autoglm.command_line_study import read_study
+from autoglm.control import ControlClient, login_with_token, refreshed
 from autoglm.credentials import configuration_folder, load_credentials, save_credentials
 from autoglm.errors import StudyFailed, UnknownAgent, UnknownStudy
 from autoglm.pick_archive import write_files
 from autoglm.progress import Progress, plain_line, view_for
 from autoglm.results import Result, front_table, fronts_text, trial_text, trials_table
-from autoglm.study_file import load_study
 from autoglm.tables import Cell, render_table
 from autoglm_core.canonical import canonical_json
 
@@ -26,8 +27,13 @@ FINGERPRINT_DIGITS = 16
 
 
 def connect() -> ControlClient:
-    """A client with this user's certificate."""
-    return ControlClient(load_credentials(configuration_folder()))
+    """A client with this user's certificate, renewed where it is due."""
+    folder = configuration_folder()
+    held = load_credentials(folder)
+    credentials = refreshed(held, now=datetime.now(UTC))
+    if credentials is not held:
+        save_credentials(credentials, folder)
+    return ControlClient(credentials)
 
 
 def login(options: Namespace) -> int:
@@ -108,7 +114,7 @@ def agents(options: Namespace) -> int:
 
 def submit(options: Namespace) -> int:
     """Submit a study, or ask the sites what they would say to it."""
-    study = load_study(options.study).study
+    study = read_study(options.study).study
     body = canonical_json(study.to_json())
     with connect() as client:
         if options.dry_run:

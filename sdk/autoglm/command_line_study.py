@@ -8,23 +8,40 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-
-from autoglm_core.study import Study
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autoglm import simulate as simulation
-from autoglm.errors import OutOfRange
+from autoglm.errors import ExtraMissing, OutOfRange
 from autoglm.progress import duration, view_for
 from autoglm.results import fronts_text, unit_of
-from autoglm.study_file import load_study
 from autoglm.tables import Cell, render_table
-from autoglm_workloads.registry import load_workload
+from autoglm_core.parameter import CategoricalParameter, FloatParameter, IntParameter, Parameter, TiedParameter
+from autoglm_core.study import Study
+
+if TYPE_CHECKING:
+    from autoglm.study_file import StudyFile
+
+
+def read_study(path: Path) -> StudyFile:
+    """Read a study's file.
+
+    Raises:
+        ExtraMissing: the YAML reader, which only this needs, is not installed.
+        StudyFileError, StudyFileMissing: the file cannot be used.
+    """
+    try:
+        from autoglm.study_file import load_study
+    except ModuleNotFoundError as error:
+        if error.name != "yaml":
+            raise
+        raise ExtraMissing(package="PyYAML", extra="operator") from error
+    return load_study(path)
 
 
 def check(options: Namespace) -> int:
     """Read a study as strictly as the coordinator does, and say what was understood."""
-    study = load_study(options.study).study
-    load_workload(study.workload).model_side.check(study)
-    print(study_text(study))
+    print(study_text(read_study(options.study).study))
     return 0
 
 
@@ -33,7 +50,7 @@ def study_text(study: Study) -> str:
     wall = "" if study.budget.wall is None else f", {duration(study.budget.wall.total_seconds())}"
     size = study.space.size()
     rows: list[Sequence[Cell]] = [
-        [part, parameter.name, str(parameter)]
+        [part, parameter.name, _values(parameter)]
         for part, parameters in (("tune", study.space.tune), ("deploy", study.space.deploy))
         for parameter in parameters
     ]
@@ -55,13 +72,28 @@ def study_text(study: Study) -> str:
     )
 
 
+def _values(parameter: Parameter) -> str:
+    """What a parameter may be, as in a study's file."""
+    match parameter:
+        case FloatParameter() | IntParameter():
+            values = f"{parameter.minimum} to {parameter.maximum}, {parameter.scale}"
+        case CategoricalParameter():
+            values = ", ".join(str(choice) for choice in parameter.choices)
+        case TiedParameter():
+            values = f"same as {parameter.same_as}"
+    conditions = " and ".join(
+        f"{condition.parameter} is {' or '.join(map(str, condition.values))}" for condition in parameter.when
+    )
+    return f"{values}; when {conditions}" if conditions else values
+
+
 def simulate(options: Namespace) -> int:
     """Run a study here, with real daemons."""
     if options.trials is not None and options.trials < 1:
         raise OutOfRange(option="--trials", reason="must be at least 1")
     if options.seed is not None and options.seed < 0:
         raise OutOfRange(option="--seed", reason="must not be negative")
-    wanted = simulation.simulation_of(load_study(options.study), seed=options.seed, trials=options.trials)
+    wanted = simulation.simulation_of(read_study(options.study), seed=options.seed, trials=options.trials)
     root = options.out or simulation.default_folder(wanted.study, options.seed)
     view = view_for(sys.stdout, width=shutil.get_terminal_size().columns)
     with _termination_interrupts():

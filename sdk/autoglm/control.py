@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ import grpc.aio
 
 from autoglm.answers import AgentLine, CheckLine, Pick, RosterLine, RosterView, StudyLine, SubmittedStudy
 from autoglm.credentials import OperatorCredentials
-from autoglm.errors import BadPick, CoordinatorUnreachable
+from autoglm.errors import BadPick, CoordinatorUnreachable, OperatorExpired
 from autoglm.pick_archive import LIMIT, unpack_pick
 from autoglm.progress import Progress
 from autoglm_core.errors import AutoglmError
@@ -26,7 +26,7 @@ from autoglm_protos import enroll
 from autoglm_protos.errors import Unreachable, translate
 from autoglm_protos.tls import Credentials, open_channel
 from autoglm_protos.v1 import control_pb2 as pb
-from autoglm_protos.v1.control_pb2_grpc import ControlServiceAsyncStub, ControlServiceStub
+from autoglm_protos.v1.control_pb2_grpc import ControlServiceStub
 
 Reply = TypeVar("Reply")
 
@@ -37,6 +37,8 @@ PICK_DEADLINE = timedelta(minutes=10)
 PATIENCE = timedelta(minutes=2)
 """How long a watch tries to reach a coordinator that went away."""
 RETRY_SECONDS = 0.5
+OPERATOR_NAME = "operator"
+RENEWAL_VALID = timedelta(minutes=5)
 
 
 def login_with_token(token: str) -> OperatorCredentials:
@@ -57,14 +59,31 @@ def login_with_token(token: str) -> OperatorCredentials:
     )
 
 
+def refreshed(credentials: OperatorCredentials, *, now: datetime) -> OperatorCredentials:
+    """`credentials`, or newer ones where two thirds of their life are over. `now`: with a time zone.
+
+    An operator that calls at least once in the last third of a certificate's life never needs another token.
+
+    Raises:
+        OperatorExpired: they ran out.
+    """
+    held = Credentials(credentials.key, credentials.certificate, credentials.authority)
+    if now >= held.expires:
+        raise OperatorExpired(expired=held.expires.isoformat(timespec="minutes"))
+    if now < held.renew_at:
+        return credentials
+    with ControlClient(credentials) as client:
+        token = client.create_join_token(OPERATOR_NAME, valid=RENEWAL_VALID, operator=True)
+    return login_with_token(token)
+
+
 class ControlClient:
     """An operator's connection to one coordinator. Use as a context manager, from one thread."""
 
     def __init__(self, credentials: OperatorCredentials) -> None:
-        self._address = credentials.address
+        self._credentials = credentials
         self._runner = asyncio.Runner()
-        self._channel = self._runner.run(_open(credentials))
-        self._stub: ControlServiceAsyncStub = ControlServiceStub(self._channel)
+        self._dial()
 
     def __enter__(self) -> ControlClient:
         return self
@@ -76,50 +95,50 @@ class ControlClient:
 
     def close(self) -> None:
         """End the connection."""
-        self._runner.run(self._channel.close(None))
+        self._runner.run(_close(self._channel))
         self._runner.close()
 
     def create_join_token(self, name: str, *, valid: timedelta, operator: bool = False) -> str:
         """A single-use token for an agent of that name, or for an operator."""
         request = pb.CreateJoinTokenRequest(name=name, valid_seconds=int(valid.total_seconds()), operator=operator)
-        return self._wait(self._stub.CreateJoinToken(request, timeout=_seconds(DEADLINE))).token
+        return self._call(self._stub.CreateJoinToken, request).token
 
     def agents(self) -> list[AgentLine]:
         """Every agent that ever joined."""
-        reply = self._wait(self._stub.ListAgents(pb.ListAgentsRequest(), timeout=_seconds(DEADLINE)))
+        reply = self._call(self._stub.ListAgents, pb.ListAgentsRequest())
         return [_agent(agent) for agent in reply.agents]
 
     def revoke_agent(self, agent_id: str) -> None:
         """End an agent's right to connect; its open stream closes within seconds."""
-        self._wait(self._stub.RevokeAgent(pb.RevokeAgentRequest(id=agent_id), timeout=_seconds(DEADLINE)))
+        self._call(self._stub.RevokeAgent, pb.RevokeAgentRequest(id=agent_id))
 
     def propose_roster(self, agents: Sequence[str] = (), *, minimum_cohort: int, colluders: int = 0) -> RosterView:
         """Write a new version of the roster, over the named sites or all; every site must accept it."""
         request = pb.ProposeRosterRequest(agents=agents, minimum_cohort=minimum_cohort, colluders=colluders)
-        return _roster(self._wait(self._stub.ProposeRoster(request, timeout=_seconds(DEADLINE))))
+        return _roster(self._call(self._stub.ProposeRoster, request))
 
     def roster(self) -> RosterView:
         """The newest version of the roster."""
-        return _roster(self._wait(self._stub.GetRoster(pb.GetRosterRequest(), timeout=_seconds(DEADLINE))))
+        return _roster(self._call(self._stub.GetRoster, pb.GetRosterRequest()))
 
     def check(self, study: bytes) -> list[CheckLine]:
         """Ask each site whether it would take part in `study` (canonical JSON); nothing is trained."""
-        reply = self._wait(self._stub.CheckStudy(pb.CheckStudyRequest(study=study), timeout=_seconds(CHECK_DEADLINE)))
+        reply = self._call(self._stub.CheckStudy, pb.CheckStudyRequest(study=study), deadline=CHECK_DEADLINE)
         return [CheckLine(line.agent, line.code, line.schema_hash) for line in reply.agents]
 
     def submit(self, study: bytes, *, idempotency_key: str) -> SubmittedStudy:
         """Submit `study` (canonical JSON); the same key again returns the same study."""
         request = pb.SubmitStudyRequest(study=study, idempotency_key=idempotency_key)
-        reply = self._wait(self._stub.SubmitStudy(request, timeout=_seconds(DEADLINE)))
+        reply = self._call(self._stub.SubmitStudy, request)
         return SubmittedStudy(reply.study_id, reply.hash)
 
     def stop(self, study_id: str) -> None:
         """End a study; what is completed stays."""
-        self._wait(self._stub.StopStudy(pb.StopStudyRequest(study_id=study_id), timeout=_seconds(DEADLINE)))
+        self._call(self._stub.StopStudy, pb.StopStudyRequest(study_id=study_id))
 
     def studies(self) -> list[StudyLine]:
         """Every study of the deployment."""
-        reply = self._wait(self._stub.ListStudies(pb.ListStudiesRequest(), timeout=_seconds(DEADLINE)))
+        reply = self._call(self._stub.ListStudies, pb.ListStudiesRequest())
         return [
             StudyLine(study.id, study.name, study.state, study.approved, study.wanted, study.protection)
             for study in reply.studies
@@ -152,31 +171,45 @@ class ControlClient:
 
     def _watch_once(self, study_id: str) -> Iterator[Progress]:
         """Progress until the stream ends; a loop runs only while the next message is awaited."""
-        messages = aiter(self._stub.WatchStudy(pb.WatchStudyRequest(study_id=study_id)))
+        messages = self._wait(_open_stream(self._stub.WatchStudy, pb.WatchStudyRequest(study_id=study_id)))
         while (message := self._wait(_next(messages))) is not None:
             yield _progress(study_id, message)
 
     def result(self, study_id: str) -> bytes:
         """The bytes of result.json; of a running study as far as it has come."""
         request = pb.GetResultRequest(study_id=study_id)
-        return self._wait(self._stub.GetResult(request, timeout=_seconds(DEADLINE))).result
+        return self._call(self._stub.GetResult, request).result
 
     def pick(self, study_id: str, device_class: str, *, trial: int = 0) -> Pick:
         """The files of a pick; `trial` 0 is the best."""
         request = pb.GetPickRequest(study_id=study_id, device_class=device_class, trial=trial)
-        number, archive = self._wait(_collect(aiter(self._stub.GetPick(request, timeout=_seconds(PICK_DEADLINE)))))
+        number, archive = self._wait(_collect(self._stub.GetPick, request))
         return Pick(trial=number, files=unpack_pick(archive))
 
-    def _wait(self, call: Awaitable[Reply]) -> Reply:
+    def _call(
+        self, method: Callable[..., Awaitable[Reply]], request: object, *, deadline: timedelta = DEADLINE
+    ) -> Reply:
+        return self._wait(_answer(method, request, deadline))
+
+    def _wait(self, call: Coroutine[object, object, Reply]) -> Reply:
         """The answer of `call`, or the error that it stands for."""
         try:
-            return self._runner.run(_awaited(call))
+            return self._runner.run(call)
         except grpc.aio.AioRpcError as failure:
             raise self._translate(failure) from failure
 
     def _translate(self, failure: grpc.aio.AioRpcError) -> AutoglmError:
         error = translate(failure)
-        return CoordinatorUnreachable(address=self._address) if isinstance(error, Unreachable) else error
+        if not isinstance(error, Unreachable):
+            return error
+        # A channel that failed waits longer and longer before it tries again; a new one tries at once.
+        self._runner.run(_close(self._channel))
+        self._dial()
+        return CoordinatorUnreachable(address=self._credentials.address)
+
+    def _dial(self) -> None:
+        self._channel = self._runner.run(_open(self._credentials))
+        self._stub = ControlServiceStub(self._channel)
 
 
 async def _open(credentials: OperatorCredentials) -> grpc.aio.Channel:
@@ -185,18 +218,26 @@ async def _open(credentials: OperatorCredentials) -> grpc.aio.Channel:
     )
 
 
-async def _awaited(call: Awaitable[Reply]) -> Reply:
-    return await call
+async def _close(channel: grpc.aio.Channel) -> None:
+    await channel.close(None)
+
+
+async def _answer(method: Callable[..., Awaitable[Reply]], request: object, deadline: timedelta) -> Reply:
+    return await method(request, timeout=_seconds(deadline))
+
+
+async def _open_stream(method: Callable[..., AsyncIterable[Reply]], request: object) -> AsyncIterator[Reply]:
+    return aiter(method(request))
 
 
 async def _next(messages: AsyncIterator[Reply]) -> Reply | None:
     return await anext(messages, None)
 
 
-async def _collect(chunks: AsyncIterator[pb.PickChunk]) -> tuple[int, bytes]:
+async def _collect(method: Callable[..., AsyncIterable[pb.PickChunk]], request: pb.GetPickRequest) -> tuple[int, bytes]:
     """Trial number and archive."""
     number, archive = 0, bytearray()
-    async for chunk in chunks:
+    async for chunk in method(request, timeout=_seconds(PICK_DEADLINE)):
         number = number or chunk.trial
         archive += chunk.data
         if len(archive) > LIMIT:

@@ -15,6 +15,20 @@ class NotLoggedIn(AutoglmError):
         super().__init__("no operator certificate here: run `autoglm login TOKEN` first")
 
 
+class OperatorExpired(AutoglmError):
+    """The operator's certificate ran out."""
+
+    code = "operator-expired"
+    kind = Kind.UNAUTHENTICATED
+
+    def __init__(self, *, expired: str) -> None:
+        super().__init__(
+            f"the operator certificate ran out at {expired}: ask another operator for "
+            "`autoglm join-token NAME --operator`, then run `autoglm login TOKEN`",
+            expired=expired,
+        )
+
+
 class CoordinatorUnreachable(AutoglmError):
     """Nothing answered at the coordinator's address."""
 
@@ -138,17 +152,6 @@ class TooFewCores(InvalidInput):
             device_class=device_class,
             wanted=wanted,
             present=present,
-        )
-
-
-class DeviceClassNotSimulated(InvalidInput):
-    """The study measures on a device class that `simulate` has no device for."""
-
-    code = "device-class-not-simulated"
-
-    def __init__(self, *, device_class: str) -> None:
-        super().__init__(
-            f"the study measures on {device_class}: add it under simulate.devices", device_class=device_class
         )
 
 

@@ -22,7 +22,7 @@ DRAWS = 100
 
 
 def dirichlet_split(
-    labels: NDArray[np.integer], *, sites: int, alpha: float, seed: int, smallest: int = SMALLEST_SITE
+    labels: NDArray[np.generic], *, sites: int, alpha: float, seed: int, smallest: int = SMALLEST_SITE
 ) -> list[NDArray[np.intp]]:
     """Row numbers of each site, ascending; together every row once.
 
@@ -45,7 +45,7 @@ def dirichlet_split(
 
 
 def _draw_owners(
-    labels: NDArray[np.integer], *, sites: int, alpha: float, generator: np.random.Generator
+    labels: NDArray[np.generic], *, sites: int, alpha: float, generator: np.random.Generator
 ) -> NDArray[np.intp]:
     """`(n_rows,)` site of each row."""
     owners = np.empty(labels.size, dtype=np.intp)
@@ -73,7 +73,12 @@ def _digits() -> Arrays:
     return {"images": bunch.images.astype(np.uint8), "labels": bunch.target.astype(np.int64)}
 
 
-BUNDLED: Mapping[str, Callable[[], Arrays]] = {"digits": _digits}
+def _synthetic() -> Arrays:
+    """Rows for the workload `synthetic`, which reads none of them: the split needs something to split."""
+    return {"labels": np.arange(1000, dtype=np.int64) % 10}
+
+
+BUNDLED: Mapping[str, Callable[[], Arrays]] = {"digits": _digits, "synthetic": _synthetic}
 
 
 def load_bundled(data: str) -> Arrays:

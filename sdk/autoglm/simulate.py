@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from autoglm_core.study import Study
-
-from autoglm.errors import DeviceClassNotSimulated, NothingToSimulate, StudyFailed
+from autoglm.errors import NothingToSimulate, StudyFailed
 from autoglm.progress import Progress, ProgressView
 from autoglm.results import Result
 from autoglm.run_folder import RunFolder
 from autoglm.sharding import dirichlet_split, load_bundled, take
+from autoglm.simulate_spec import DirichletSplit, SimulateSpec
 from autoglm.simulated_agents import SimulatedDevice, SimulatedSite, choose_processors, prepare_device, prepare_site
 from autoglm.simulated_deployment import AgentFiles, SimulatedDeployment
-from autoglm.study_file import DirichletSplit, SimulateSpec, StudyFile
 from autoglm_core.canonical import Json, canonical_json
+from autoglm_core.study import Study
+
+if TYPE_CHECKING:
+    from autoglm.study_file import StudyFile
 
 ENDED_WELL = frozenset({"completed", "stopped"})
 
@@ -54,11 +57,7 @@ class Simulation:
 
         Raises:
             TooFewCores: this machine has not the processors.
-            DeviceClassNotSimulated: the study wants a class that is not declared.
         """
-        for device_class in self.study.device_classes:
-            if device_class not in self.spec.devices:
-                raise DeviceClassNotSimulated(device_class=device_class)
         return [SimulatedDevice(name, choose_processors(name, count)) for name, count in self.spec.devices.items()]
 
 
@@ -97,7 +96,7 @@ def run(simulation: Simulation, root: Path, view: ProgressView) -> Result:
         if folder.result.exists():
             view.say(f"{root} is finished: this is its result. Remove it to run it again.")
             return Result.load(folder.result)
-        agents = _prepare(simulation, folder)
+        agents = prepare_agents(simulation, folder)
         view.say(f"starting a coordinator and {len(agents)} agents in {root}")
         minimum_cohort = simulation.study.protection.minimum_cohort
         with SimulatedDeployment(folder, agents, minimum_cohort=minimum_cohort) as deployment:
@@ -107,7 +106,7 @@ def run(simulation: Simulation, root: Path, view: ProgressView) -> Result:
             return _collect(last.study_id, deployment, folder)
 
 
-def _prepare(simulation: Simulation, folder: RunFolder) -> list[AgentFiles]:
+def prepare_agents(simulation: Simulation, folder: RunFolder) -> list[AgentFiles]:
     """Folders and files of every agent, sites first."""
     devices = [AgentFiles(device.name, prepare_device(device, folder), site=False) for device in simulation.devices()]
     return [

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from autoglm_core.study import Study
 
 from autoglm.errors import SiteFileMissing, TooFewCores
 from autoglm.pick_archive import write_whole
 from autoglm.run_folder import RunFolder
 from autoglm.sharding import Arrays
+from autoglm_core.study import Study
 
 WATTS_PER_CORE = 5.0
 """Power that a simulated device declares for a busy processor; its energy is a model and labelled so."""
@@ -46,7 +46,7 @@ class SimulatedDevice:
     @property
     def name(self) -> str:
         """Its agent's name."""
-        return f"device-{self.device_class}"
+        return f"device-{self.device_class.lower()}"
 
 
 def choose_processors(device_class: str, count: int) -> tuple[int, ...]:

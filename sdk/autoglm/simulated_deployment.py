@@ -11,11 +11,11 @@ import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
-from autoglm.control import ControlClient, login_with_token
+from autoglm.control import ControlClient, login_with_token, refreshed
 from autoglm.credentials import OperatorCredentials, load_credentials, save_credentials
 from autoglm.errors import NotLoggedIn
 from autoglm.processes import Daemon, program, run_to_end, stop_all, wait_until
@@ -114,7 +114,9 @@ class SimulatedDeployment:
         if token is not None:
             save_credentials(login_with_token(token), self._folder.operator)
             self._folder.operator_token.unlink()
-        return load_credentials(self._folder.operator)
+        credentials = refreshed(load_credentials(self._folder.operator), now=datetime.now(UTC))
+        save_credentials(credentials, self._folder.operator)
+        return credentials
 
     def _join_agents(self) -> None:
         """Enrol whoever is not yet; two at a time, as each is a process of its own."""

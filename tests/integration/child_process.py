@@ -230,6 +230,18 @@ def test_a_closed_child_takes_no_calls() -> None:
     run(story())
 
 
+def test_closing_does_not_wait_for_the_task(pipe: Path) -> None:
+    async def story() -> None:
+        child = ChildProcess(tasks=TABLE)
+        waiting = asyncio.create_task(child.call("wait", {"pipe": str(pipe)}, timeout=SECONDS))
+        await asyncio.to_thread(pipe.read_text)
+        await child.close()
+        with pytest.raises(ChildDied):
+            await waiting
+
+    run(story())
+
+
 def test_no_child_outlives_a_killed_daemon(pipe: Path) -> None:
     daemon = f"""
 import asyncio

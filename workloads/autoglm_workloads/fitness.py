@@ -45,8 +45,8 @@ def check_study(study: Study, family: Family) -> None:
         _check_tune(study, family, parameter)
     for parameter in study.space.deploy:
         _check_deploy(study, family, parameter)
-    for objective in study.objectives:
-        _check_metric(study, family, objective.metric)
+    for metric in sorted(study.metrics):
+        _check_metric(study, family, metric)
 
 
 def _check_tune(study: Study, family: Family, parameter: Parameter) -> None:
@@ -74,9 +74,11 @@ def _check_deploy(study: Study, family: Family, parameter: Parameter) -> None:
 
 
 def _check_metric(study: Study, family: Family, metric: str) -> None:
+    named = any(objective.metric == metric for objective in study.objectives)
+    place = ("objectives", metric) if named else ("constraints",)
     if metric == "auroc" and family.classes(study) != 2:
-        raise StudyError(("objectives", metric), "needs exactly two classes", nearest="balanced_accuracy")
-    _check_name(metric, (*BINARY_METRICS, *COST_METRICS), place=("objectives", metric), what="metric")
+        raise StudyError(place, "auroc needs exactly two classes", nearest="balanced_accuracy")
+    _check_name(metric, (*BINARY_METRICS, *COST_METRICS), place=place, what="metric")
 
 
 def _check_name(name: str, known: tuple[str, ...], *, place: Place, what: str) -> None:

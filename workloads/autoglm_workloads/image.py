@@ -1,8 +1,8 @@
 """Classification of small images by three 3 x 3 convolutions, two of them pooled, and one dense layer.
 
-No BatchNorm: its buffers neither average over label-skewed sites nor prune. Label smoothing is on by default, because
-it halves the error of federated averaging over such sites at no cost (measured on digits, 4 Dirichlet(0.5) sites: 0.971
-to 0.981 in 10 rounds).
+No BatchNorm: its buffers neither average over label-skewed sites nor prune. Label smoothing is on by default: over such
+sites it takes a third off the error of federated averaging at no cost (measured on digits, 4 Dirichlet(0.5) sites,
+width 16, 10 rounds: accuracy 0.971 without, 0.981 with it).
 """
 
 from __future__ import annotations

@@ -6,8 +6,10 @@ from hashlib import sha256
 
 import numpy as np
 
-from autoglm_compression.models.chain import Chain, Dense
+from autoglm_compression.models.chain import Chain, bias_name, weight_name
 from autoglm_core.workload import ParameterLayout, Vector
+
+HEAD_DEVIATION = 0.01
 
 
 def generator(seed: bytes, purpose: str) -> np.random.Generator:
@@ -17,15 +19,17 @@ def generator(seed: bytes, purpose: str) -> np.random.Generator:
 
 
 def initial_parameters(chain: Chain, layout: ParameterLayout, seed: bytes) -> Vector:
-    """Normal weights of variance 2/fan-in before a ReLU (He et al. 2015) and 1/fan-in in the head; zero biases."""
+    """Normal weights of variance 2/fan-in before a ReLU (He et al. 2015), of deviation 0.01 in the head; zero biases.
+
+    The head starts near zero, not at it: a logistic regression gains nothing from random weights and spends a short
+    study unlearning them (on heart, 3 points less in the mean of centres after 10 rounds), and yet no two TUNEs may
+    broadcast the same model.
+    """
     stream = generator(seed, "initial")
     tensors: dict[str, Vector] = {}
-    for layer, name in zip((layer for layer in chain.layers for _ in range(2)), chain.shapes, strict=True):
-        shape = chain.shapes[name]
-        if len(shape) == 1:
-            tensors[name] = np.zeros(shape, np.float32)
-            continue
-        fan_in = int(np.prod(shape[1:]))
-        gain = 1.0 if isinstance(layer, Dense) and layer is chain.head else 2.0
-        tensors[name] = (stream.standard_normal(shape) * np.sqrt(gain / fan_in)).astype(np.float32)
+    for layer in chain.layers:
+        fan_in = int(np.prod(layer.shape[1:]))
+        deviation = HEAD_DEVIATION if layer is chain.head else np.sqrt(2 / fan_in)
+        tensors[weight_name(layer)] = (stream.standard_normal(layer.shape) * deviation).astype(np.float32)
+        tensors[bias_name(layer)] = np.zeros(layer.outputs, np.float32)
     return layout.join(tensors)

@@ -38,8 +38,9 @@ class NumericsMismatch(AutoglmError):
 
 
 def check_numerics(model: bytes, inputs: NDArray[np.float32], expected: Array) -> float:
-    """Largest absolute difference of the float `model`'s logits on `inputs` `(rows, ...)` from `expected` `(rows,
-    classes)`.
+    """Largest absolute difference of a float model's logits on `inputs` `(rows, ...)` from `expected`.
+
+    `expected`: `(rows, classes)`, the trained network's logits on the same rows.
 
     Raises:
         NumericsMismatch: it is more than 1e-3, or 1e-3 of the largest logit where that is above 1.

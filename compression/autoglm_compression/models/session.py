@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def open_session(model: bytes, *, threads: int = 1) -> InferenceSession:
-    """A CPU session: sequential, `threads` intra-op threads, no spinning (which doubles latency on a shared machine)."""
+    """A CPU session: sequential, `threads` intra-op threads, no spinning, which doubles latency on a shared machine."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -64,7 +64,7 @@ def _through_int8(writer: ChainWriter, name: str, activation: ActivationRange) -
 def _parameters(
     writer: ChainWriter, layer: Layer, tensors: Tensors, activation: ActivationRange, *, axis: int
 ) -> tuple[str, str]:
-    """Int8 weight and int32 bias behind DequantizeLinear, output channels along `axis` (1: transposed, as Gemm fuses it)."""
+    """Int8 weight and int32 bias behind DequantizeLinear; output channels along `axis` (1: transposed, for Gemm)."""
     weight, bias = weight_name(layer), bias_name(layer)
     quantized = quantize_weight(tensors[weight])
     values = quantized.values if axis == 0 else quantized.values.T

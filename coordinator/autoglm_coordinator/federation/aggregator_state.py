@@ -1,7 +1,8 @@
 """What an aggregator remembers between rounds, and its bytes in the store.
 
-The form is a JSON header and raw little-endian float32, because pickle runs code and npz is a zip archive: its reader would have to
-be guarded against bombs and its bytes carry a time of writing, so that equal states would not have equal hashes.
+The form is a JSON header and raw little-endian float32, because pickle runs code and npz is a zip archive: its reader
+would have to be guarded against bombs and its bytes carry a time of writing, so that equal states would not have equal
+hashes.
 """
 
 from __future__ import annotations

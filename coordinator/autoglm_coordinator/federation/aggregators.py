@@ -1,18 +1,17 @@
 """Aggregators: from the current model and the mean delta of one round to the next model.
 
-They see the SUM of a secure sum, never one site's update, so every rule that compares sites (Krum, median, trimmed mean) is out of
-reach by design. All of them treat the mean delta as a negative gradient and differ in the server's optimiser: plain averaging
-(McMahan et al. 2017), momentum (Hsu et al. 2019), and Adagrad, Adam and Yogi (Reddi et al. 2021, algorithm 2). Pick `fedavg` first;
-the adaptive three pay when sites are skewed and rounds are many.
+They see the SUM of a secure sum, never one site's update, so every rule that compares sites (Krum, median, trimmed
+mean) is out of reach by design. All of them treat the mean delta as a negative gradient and differ in the server's
+optimiser: plain averaging (McMahan et al. 2017), momentum (Hsu et al. 2019), and Adagrad, Adam and Yogi (Reddi et al.
+2021, algorithm 2). Pick `fedavg` first; the adaptive three pay when sites are skewed and rounds are many.
 
-The arithmetic is Flower 1.41's, checked against vectors made with its classes: Adam's step is corrected for bias with the exponent
-`round + 1`, Yogi's and Adagrad's are not. One difference: the model returns to float32 after every round, because that is what is
-broadcast and hashed; Flower's Adam drifts to float64.
+The arithmetic is Flower 1.41's, checked against vectors made with its classes: Adam's step is corrected for bias with
+the exponent `round + 1`, Yogi's and Adagrad's are not. One difference: the model returns to float32 after every round,
+because that is what is broadcast and hashed; Flower's Adam drifts to float64.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,11 +20,11 @@ from typing import Protocol
 
 import numpy as np
 
-from autoglm_core.configuration import Values
-from autoglm_core.errors import InvalidInput, Kind, AutoglmError
-from autoglm_core.workload import Vector, WrongLength
-
 from autoglm_coordinator.federation.aggregator_state import AggregatorState
+from autoglm_core.configuration import Values
+from autoglm_core.errors import AutoglmError, InvalidInput, Kind
+from autoglm_core.study_error import nearest
+from autoglm_core.workload import Vector, WrongLength
 
 
 class UnknownAggregator(InvalidInput):
@@ -35,10 +34,13 @@ class UnknownAggregator(InvalidInput):
 
     def __init__(self, *, name: str) -> None:
         known = sorted(AGGREGATORS)
-        nearest = next(iter(difflib.get_close_matches(name, known, n=1)), "")
-        hint = f"; did you mean `{nearest}`?" if nearest else ""
+        near = nearest(name, known)
+        hint = f"; did you mean `{near}`?" if near else "."
         super().__init__(
-            f"unknown aggregator `{name}`{hint} Known: {', '.join(known)}", name=name, nearest=nearest, known=", ".join(known)
+            f"unknown aggregator `{name}`{hint} Known: {', '.join(known)}",
+            name=name,
+            nearest=near,
+            known=", ".join(known),
         )
 
 
@@ -59,7 +61,7 @@ class AggregateNotFinite(AutoglmError):
 
     def __init__(self, *, aggregator: str) -> None:
         super().__init__(
-            f"{aggregator} left the range of float32; lower the largest server_learning_rate or learning_rate of the search",
+            f"{aggregator} left the range of float32; lower the maximum of server_learning_rate or learning_rate",
             aggregator=aggregator,
         )
 
@@ -108,7 +110,7 @@ class ServerOptimizer:
 
 @dataclass(frozen=True)
 class Options:
-    """Hyper-parameters of one rule, read from `tune`; defaults are Flower's, but for momentum, which would be FedAvg at 0."""
+    """Hyper-parameters of one rule, from `tune`; defaults are Flower's, but for its momentum of 0, which is FedAvg."""
 
     server_learning_rate: float = 1.0
     server_momentum: float = 0.9
@@ -194,7 +196,9 @@ def _fedyogi(tune: Values) -> Update:
 
 def _fedadagrad(tune: Values) -> Update:
     # Flower's and the paper's Adagrad have no first moment.
-    options = _options({"beta1": 0.0, **{name: tune[name] for name in tune if name != "beta1"}}, server_learning_rate=0.1)
+    options = _options(
+        {"beta1": 0.0, **{name: tune[name] for name in tune if name != "beta1"}}, server_learning_rate=0.1
+    )
     return _adaptive(
         options, lambda previous, squared: previous + squared, lambda number: np.float32(options.server_learning_rate)
     )
@@ -215,8 +219,8 @@ AGGREGATORS: Mapping[str, Callable[[Values], Update]] = MappingProxyType(
 def load_aggregator(tune: Values) -> Aggregator:
     """The aggregator that `tune` names (`fedavg` where it names none) with its hyper-parameters.
 
-    Reads `aggregator`, `server_learning_rate`, `server_momentum` (fedavgm), `beta1`, `beta2`, `tau` (the adaptive ones). FedAvg has
-    none: a server learning rate without momentum is `fedavgm` with `server_momentum: 0`.
+    Reads `aggregator`, `server_learning_rate`, `server_momentum` (fedavgm), `beta1`, `beta2`, `tau` (the adaptive
+    ones). FedAvg has none: a server learning rate without momentum is `fedavgm` with `server_momentum: 0`.
 
     Raises:
         UnknownAggregator: no such name.

@@ -1,7 +1,7 @@
 """The agents that are connected now, and the tasks that wait for their answers.
 
-Nothing here is durable: what must survive is in the store. An inbox belongs to one task; whatever arrives for a task that no
-longer has one is late, and is dropped.
+Nothing here is durable: what must survive is in the store. An inbox belongs to one task; whatever arrives for a task
+that no longer has one is late, and is dropped.
 """
 
 from __future__ import annotations
@@ -110,10 +110,10 @@ class Fleet:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def changed(self, timeout: float) -> None:
-        """Return at the next `notify`, or after `timeout` seconds."""
+    async def changed(self, within: float) -> None:
+        """Return at the next `notify`, or after `within` seconds."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(within):
                 await self._changed.wait()
         except TimeoutError:
             return

@@ -1,8 +1,8 @@
 """Who may use a host now.
 
-Latency is only worth measuring on a quiet host. Training shares its hosts; PROBE takes one for itself. On one machine the two
-therefore never overlap, across machines they do. A waiting exclusive lease goes before later shared ones, so that PROBE does not
-starve behind an endless row of rounds.
+Latency is only worth measuring on a quiet host. Training shares its hosts; PROBE takes one for itself. On one machine
+the two therefore never overlap, across machines they do. A waiting exclusive lease goes before later shared ones, so
+that PROBE does not starve behind an endless row of rounds.
 """
 
 from __future__ import annotations

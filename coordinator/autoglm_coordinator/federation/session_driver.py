@@ -1,7 +1,7 @@
 """Runs one session of the secure sum over connected agents.
 
-The protocol is `CoordinatorSession`, which does no I/O; this module carries its instructions out: it sends, makes the durable
-points of a session durable before going on, and turns silence into `SiteLost` and `Deadline`.
+The protocol is `CoordinatorSession`, which does no I/O; this module carries its instructions out: it sends, makes the
+durable points of a session durable before going on, and turns silence into `SiteLost` and `Deadline`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from autoglm_coordinator.federation.fleet import Fleet, Inbox
+from autoglm_coordinator.federation.transport import AgentLost, CancelTask, Declined, OfferSession, SessionSend
+from autoglm_coordinator.store.api import SessionRecord, Store
 from autoglm_core.errors import AutoglmError, Kind
 from autoglm_core.privacy.coordinator_events import (
     Aborted,
@@ -31,13 +34,11 @@ from autoglm_core.privacy.coordinator_events import (
     SumResult,
 )
 from autoglm_core.privacy.coordinator_session import CoordinatorSession, Phase
+from autoglm_core.privacy.messages import Message
 from autoglm_core.privacy.roster import Roster
 from autoglm_core.privacy.session_spec import SessionSpec
+from autoglm_core.privacy.vectors import MaskedVector
 from autoglm_core.task import Manifest, TaskId
-
-from autoglm_coordinator.federation.fleet import Fleet, Inbox
-from autoglm_coordinator.federation.transport import AgentLost, CancelTask, Declined, OfferSession, SessionSend
-from autoglm_coordinator.store.api import Store
 
 LOG = logging.getLogger(__name__)
 
@@ -71,12 +72,19 @@ class ActiveSession:
     """A session while it runs: its machine, its inbox and what agents answered."""
 
     def __init__(
-        self, spec: SessionSpec, roster: Roster, task: TaskId, inbox: Inbox, *, fleet: Fleet, store: Store, deadlines: Deadlines
+        self,
+        machine: CoordinatorSession,
+        task: TaskId,
+        inbox: Inbox,
+        *,
+        fleet: Fleet,
+        store: Store,
+        deadlines: Deadlines,
     ) -> None:
-        self.spec = spec
+        self.spec = machine.spec
         self.task = task
         self.inbox = inbox
-        self._machine = CoordinatorSession(spec, roster)
+        self._machine = machine
         self._fleet = fleet
         self._store = store
         self._deadlines = deadlines
@@ -85,19 +93,18 @@ class ActiveSession:
         self._declined: dict[str, str] = {}
         self._result: SumResult | None = None
 
-    async def run(self, manifest: bytes) -> SumResult:
-        """Offer, answer and wait until there is a sum.
+    async def run(self, offer: OfferSession | None) -> SumResult:
+        """Offer (None: it was, before a restart), answer, and wait until there is a sum.
 
         Raises:
             SessionFailed: too few sites stayed, or one of the protocol's aborts.
         """
-        offer = OfferSession(self.task, self._deadlines.work, self.spec.encode(), manifest)
         await self._apply(Opened())
         for site in self.spec.cohort:
             link = self._fleet.link(site)
             if link is None:
                 await self._apply(SiteLost(site))
-            else:
+            elif offer is not None:
                 link.send(offer)
         loop = asyncio.get_running_loop()
         while self._result is None:
@@ -194,20 +201,66 @@ class SessionDriver:
         Raises:
             SessionFailed: no sum came out; nothing that was stored before is touched.
         """
+        machine = CoordinatorSession(spec, roster)
+        task = await self._task(spec)
+        offer = OfferSession(task, self._deadlines.work, spec.encode(), manifest.encode())
+        return await self._drive(machine, task, offer)
+
+    async def unfinished(
+        self, purpose: str, manifest: Manifest, *, study_id: str, round_number: int
+    ) -> SessionRecord | None:
+        """A session of that content whose unmasking a crash interrupted, if the store holds one."""
+        for record in await self._store.open_sessions():
+            spec = SessionSpec.decode(record.spec)
+            wanted = (purpose, manifest.hash, study_id, round_number)
+            if record.session_id not in self._active and wanted == (
+                str(spec.purpose),
+                spec.manifest_hash,
+                spec.study_id,
+                spec.round,
+            ):
+                return record
+        return None
+
+    async def finish(self, record: SessionRecord, roster: Roster) -> SumResult:
+        """Go on unmasking where a crash interrupted it: the survivors are fixed, their sum is stored.
+
+        Raises:
+            SessionFailed: too few survivors still hold their part; the same sum must be asked for in a new session.
+        """
+        spec = SessionSpec.decode(record.spec)
+        image = bytearray(await self._store.get_artifact(record.running_sum))
+        try:
+            machine = CoordinatorSession.resume(
+                spec,
+                roster,
+                record=record.adverts,
+                running=MaskedVector.from_bytes(spec.layout, image),
+                unmasked=[(site, Message.decode(message)) for site, message in record.unmask.items()],
+            )
+        except AutoglmError as error:
+            await self._store.close_session(record.session_id)
+            raise SessionFailed(purpose=str(spec.purpose), reason=error.code) from error
+        return await self._drive(machine, await self._task(spec), None)
+
+    async def _task(self, spec: SessionSpec) -> TaskId:
         sequence = await self._store.next_sequence()
-        task = TaskId(spec.study_id, spec.trial, spec.round, spec.attempt, sequence)
-        with self._fleet.open_inbox(sequence, spec.cohort) as inbox:
+        return TaskId(spec.study_id, spec.trial, spec.round, spec.attempt, sequence)
+
+    async def _drive(self, machine: CoordinatorSession, task: TaskId, offer: OfferSession | None) -> SumResult:
+        spec = machine.spec
+        with self._fleet.open_inbox(task.sequence, spec.cohort) as inbox:
             session = ActiveSession(
-                spec, roster, task, inbox, fleet=self._fleet, store=self._store, deadlines=self._deadlines
+                machine, task, inbox, fleet=self._fleet, store=self._store, deadlines=self._deadlines
             )
             self._active[spec.session_id] = session
-            outcome = "completed"
+            outcome = "aborted"
             try:
-                result = await session.run(manifest.encode())
+                result = await session.run(offer)
+                outcome = "completed"
                 _log_timing(spec, session.seconds, len(result.survivors))
-                return result
-            except BaseException:
-                outcome = "aborted"
+            except SessionFailed:
+                await self._store.close_session(spec.session_id)
                 raise
             finally:
                 del self._active[spec.session_id]
@@ -215,7 +268,9 @@ class SessionDriver:
                     link = self._fleet.link(site)
                     if link is not None:
                         link.send(CancelTask(task, outcome))
-                await self._store.close_session(spec.session_id)
+        # Not in `finally`: a daemon that is told to stop keeps what the next start can finish.
+        await self._store.close_session(spec.session_id)
+        return result
 
 
 def _log_timing(spec: SessionSpec, seconds: Mapping[str, float], survivors: int) -> None:

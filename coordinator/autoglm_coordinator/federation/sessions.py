@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autoglm_coordinator.federation.fleet import Fleet
+from autoglm_coordinator.federation.leases import HostLeases
+from autoglm_coordinator.federation.session_driver import SessionDriver, SessionFailed
 from autoglm_core.canonical import canonical_json
 from autoglm_core.counters import CounterLayout
 from autoglm_core.errors import AutoglmError, Kind
@@ -22,18 +26,15 @@ from autoglm_core.privacy.session_spec import SUITE, Purpose, SessionSpec
 from autoglm_core.session_counters import WEIGHT, session_counters
 from autoglm_core.task import Manifest, ManifestItem
 
-from autoglm_coordinator.federation.fleet import Fleet
-from autoglm_coordinator.federation.leases import HostLeases
-from autoglm_coordinator.federation.session_driver import SessionDriver, SessionFailed
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from autoglm_coordinator.trials.context import StudyContext
     from autoglm_core.counters import Counters
     from autoglm_core.privacy.coordinator_events import SumResult
     from autoglm_core.workload import Vector
-    from autoglm_coordinator.trials.context import StudyContext
 
+LOG = logging.getLogger(__name__)
 ATTEMPTS = 6
 
 
@@ -98,6 +99,9 @@ class Sessions:
         """
         manifest = Manifest(request.items, request.split, context.constants, request.seed)
         failure: AutoglmError | None = None
+        finished = await self._finish_interrupted(context, request, manifest)
+        if finished is not None:
+            return finished
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 cohort = await self._cohort(context, whole=request.whole_cohort)
@@ -111,26 +115,45 @@ class Sessions:
             return await asyncio.to_thread(_outcome, spec, result)
         raise failure or SessionFailed(purpose=str(request.purpose), reason="no attempt")
 
+    async def _finish_interrupted(self, context: StudyContext, request: Request, manifest: Manifest) -> Outcome | None:
+        """The sum of a session that a crash of this daemon interrupted after its survivors were fixed."""
+        record = await self._driver.unfinished(
+            str(request.purpose), manifest, study_id=context.study_id, round_number=request.round
+        )
+        if record is None:
+            return None
+        await self._present(context.sites)
+        try:
+            result = await self._driver.finish(record, context.roster)
+        except SessionFailed as error:
+            LOG.warning("an interrupted session could not be finished (%s); it is asked for anew", error.reason)
+            return None
+        return await asyncio.to_thread(_outcome, SessionSpec.decode(record.spec), result)
+
     def _hosts(self, cohort: Sequence[str]) -> list[str]:
         links = [self._fleet.link(site) for site in cohort]
         return [link.facts.host_id for link in links if link is not None]
 
     async def _cohort(self, context: StudyContext, *, whole: bool) -> tuple[str, ...]:
         """The study's sites that are connected, after waiting a while for all of them; all of them where `whole`."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._gather.total_seconds()
-        while True:
-            present = tuple(site for site in context.sites if self._fleet.link(site) is not None)
-            left = until - loop.time()
-            if len(present) == len(context.sites) or left <= 0:
-                break
-            await self._fleet.changed(left)
+        present = await self._present(context.sites)
         required = max(context.study.protection.minimum_cohort, context.roster.threshold(len(present)))
         if whole:
             required = len(context.sites)
         if len(present) < required:
             raise CohortTooSmall(connected=len(present), required=required)
         return present
+
+    async def _present(self, sites: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of `sites` that are connected, after waiting a while for all of them."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._gather.total_seconds()
+        while True:
+            present = tuple(site for site in sites if self._fleet.link(site) is not None)
+            left = until - loop.time()
+            if len(present) == len(sites) or left <= 0:
+                return present
+            await self._fleet.changed(left)
 
     def _spec(
         self, context: StudyContext, request: Request, manifest: Manifest, cohort: tuple[str, ...], attempt: int

@@ -1,7 +1,8 @@
 """The seam between federation and whatever carries its messages.
 
-`Link` is one connected agent. Ours is a gRPC stream (`service/agents.py`); another transport implements `Link`, delivers what it
-receives to the `Fleet`, and nothing above it changes. Messages are domain values; the wire's form of them stays at the edge.
+`Link` is one connected agent. Ours is a gRPC stream (`service/agents.py`); another transport implements `Link`,
+delivers what it receives to the `Fleet`, and nothing above it changes. Messages are domain values; the wire's form of
+them stays at the edge.
 """
 
 from __future__ import annotations

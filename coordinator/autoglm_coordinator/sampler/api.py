@@ -1,7 +1,7 @@
 """The sampler proposes: it sees what is known of a study's configurations and says which to try next.
 
-A sampler keeps no state of its own worth saving. Given the same observations, pending configurations, seed and number of earlier
-suggestions it suggests the same again, so a coordinator that was killed rebuilds it from the store.
+A sampler keeps no state of its own worth saving. Given the same observations, pending configurations, seed and number
+of earlier suggestions it suggests the same again, so a coordinator that was killed rebuilds it from the store.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Sampler(Protocol):
     """Two methods. `observe` replaces what was known; `suggest` depends on nothing else."""
 
     def observe(self, completed: Sequence[Observation], pending: Sequence[Configuration]) -> None:
-        """Take in all observations of final trials, and the configurations still under way, each in order of trial number."""
+        """Take in the observations of all final trials and the configurations under way, each in order of trial number."""
         ...
 
     def suggest(self, n: int) -> list[Suggestion]:
@@ -68,7 +68,7 @@ class UnknownSampler(InvalidInput):
     code = "unknown-sampler"
 
     def __init__(self, *, name: str, nearest: str, known: Sequence[str]) -> None:
-        hint = f"; did you mean `{nearest}`?" if nearest else ""
+        hint = f"; did you mean `{nearest}`?" if nearest else "."
         super().__init__(
             f"sampler.name: unknown sampler `{name}`{hint} Known: {', '.join(known)}",
             name=name,
@@ -108,6 +108,6 @@ class NoConfiguration(InvalidInput):
 
     def __init__(self, *, tries: int) -> None:
         super().__init__(
-            f"none of {tries} random configurations satisfies the constraints of `search`; loosen one, or narrow the ranges",
+            f"none of {tries} random configurations satisfies the constraints of `search`: loosen one, or narrow ranges",
             tries=tries,
         )

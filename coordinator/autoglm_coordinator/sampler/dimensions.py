@@ -1,23 +1,20 @@
 """Between a search space and Optuna's distributions.
 
-Optuna knows flat names; both parts of a configuration share them under `tune.` and `deploy.`. Choices travel as their index: numbers
-(16, 32, 64) as an integer, so that a model knows 32 to lie between its neighbours, all others as categories, because Optuna, unlike a
-study, takes 1, 1.0 and true for one choice.
+Choices travel as their index: numbers (16, 32, 64) as an integer, so that a model knows 32 to lie between its
+neighbours, all others as categories, because Optuna, unlike a study, takes 1, 1.0 and true for one choice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from autoglm_core.configuration import Configuration, Value
-from autoglm_core.parameter import CategoricalParameter, FloatParameter, FreeParameter, IntParameter, Scale, TiedParameter, same_value
-from autoglm_core.space import SearchSpace
-
-from autoglm_coordinator.sampler.walk import steps_of, walk
+from autoglm_core.configuration import Configuration, Value, Values
+from autoglm_core.parameter import CategoricalParameter, FloatParameter, FreeParameter, IntParameter, Scale, same_value
+from autoglm_core.space import SearchSpace, TiedParameter
 
 DIGITS = 6
 """Significant digits of a suggested float: more than a TUNE can tell apart, few enough to read and to compare."""
@@ -25,9 +22,8 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class Dimension:
-    """One parameter that Optuna draws: `name` with its part in front, the distribution and the way to and from it."""
+    """One free parameter with its distribution, and the way from the one to the other."""
 
-    name: str
     parameter: FreeParameter
     distribution: BaseDistribution
 
@@ -61,35 +57,28 @@ def _distribution(parameter: FreeParameter) -> BaseDistribution:
 
 
 class Dimensions:
-    """All dimensions of a space, parents of conditions first."""
+    """All free parameters of a space."""
 
     def __init__(self, space: SearchSpace) -> None:
-        self._steps = steps_of(space)
+        self._space = space
         self.by_name = {
-            step.name: Dimension(step.name, step.parameter, _distribution(step.parameter))
-            for step in self._steps
-            if not isinstance(step.parameter, TiedParameter)
+            parameter.name: Dimension(parameter, _distribution(parameter))
+            for parameter in (*space.tune, *space.deploy)
+            if not isinstance(parameter, TiedParameter)
         }
 
-    def draw(self, suggest: Callable[[Dimension], Any]) -> Configuration:
-        """A configuration, asking `suggest` for the active dimensions one after another."""
+    def draw(self, suggest: Callable[[Dimension], Any], *, held: Values) -> Configuration:
+        """A configuration: `suggest` is asked for each active dimension, also for held ones, whose value stays."""
 
-        def choose(name: str) -> Value:
-            dimension = self.by_name[name]
-            return dimension.from_optuna(suggest(dimension))
+        def choose(parameter: FreeParameter) -> Value:
+            dimension = self.by_name[parameter.name]
+            drawn = dimension.from_optuna(suggest(dimension))
+            return held.get(parameter.name, drawn)
 
-        return walk(self._steps, choose)
+        return self._space.build(choose)
 
-    def params(self, configuration: Configuration) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
-        """Optuna's values and distributions of a configuration."""
-        values = {
-            **{f"tune.{name}": value for name, value in configuration.tune.items()},
-            **{f"deploy.{name}": value for name, value in configuration.deploy.items()},
-        }
-        names = [name for name in self.by_name if name in values]
-        params = {name: self.by_name[name].to_optuna(values[name]) for name in names}
-        return params, {name: self.by_name[name].distribution for name in names}
-
-    def held(self, tune: Mapping[str, Value]) -> dict[str, Any]:
-        """Optuna's values of a `tune` that is to stay as it is."""
-        return self.params(Configuration(tune=tune))[0]
+    def params(self, values: Values) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+        """Optuna's values and distributions of the free parameters among `values`."""
+        active = {name: dimension for name, dimension in self.by_name.items() if name in values}
+        params = {name: dimension.to_optuna(values[name]) for name, dimension in active.items()}
+        return params, {name: dimension.distribution for name, dimension in active.items()}

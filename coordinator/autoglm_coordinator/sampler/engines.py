@@ -1,10 +1,12 @@
 """Optuna's samplers, each able to hold some parameters still.
 
-A TUNE is dear and its variants are cheap, so further variants are sought with `tune` held. Optuna's own PartialFixedSampler takes the
-held dimensions out of the model; what is best for a width of 16 would then be sought without knowing the width. Here they stay in: TPE
-scores candidates by the joint density, the Gaussian process maximises its acquisition function on the slice.
+A TUNE is dear and its variants are cheap, so further variants are sought with `tune` held. Optuna's own
+PartialFixedSampler takes the held dimensions out of the model; what is best for a width of 16 would then be sought
+without knowing the width. Here they stay in: TPE scores candidates by the joint density, the Gaussian process
+maximises its acquisition function on the slice.
 
-Everything that leans on Optuna's inner names (5.0: `_sample`, `_compute_acquisition_func`, `_optimize_acqf`) stands in this file.
+Everything that leans on Optuna's inner names (5.0: `_sample`, `_compute_acquisition_func`, `_optimize_acqf`) stands in
+this file.
 """
 
 # mypy: disable-error-code="misc"
@@ -98,11 +100,9 @@ Engine = Callable[[int, bool, int], Holding]
 ENGINES: Mapping[str, Engine] = MappingProxyType(
     {
         "tpe": lambda seed, conditions, trials: Tpe(
-            seed=seed, multivariate=True, group=conditions, n_startup_trials=STARTUP, warn_independent_sampling=False
+            seed=seed, multivariate=True, group=conditions, n_startup_trials=STARTUP
         ),
-        "gp": lambda seed, conditions, trials: Gp(
-            seed=seed, n_startup_trials=STARTUP, warn_independent_sampling=False
-        ),
+        "gp": lambda seed, conditions, trials: Gp(seed=seed, n_startup_trials=STARTUP),
         "nsga2": lambda seed, conditions, trials: Nsga2(seed=seed, population_size=_population(trials)),
         "random": lambda seed, conditions, trials: Random(seed=seed),
     }

@@ -1,68 +1,82 @@
-"""All configurations of a space, or of a grid laid over it; and the `grid` sampler."""
+"""All configurations of a countable space, or of a grid laid over any; and the `grid` sampler."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
 
+from autoglm_coordinator.sampler.api import SpaceExhausted, Suggestion, UnsuitedSampler
 from autoglm_core.configuration import Configuration, Value
-from autoglm_core.parameter import CategoricalParameter, FloatParameter, IntParameter, Scale, TiedParameter
+from autoglm_core.parameter import CategoricalParameter, FloatParameter, IntParameter, Parameter, Scale
 from autoglm_core.space import SearchSpace
 from autoglm_core.trial import Observation
 
-from autoglm_coordinator.sampler.api import SpaceExhausted, Suggestion, UnsuitedSampler
-from autoglm_coordinator.sampler.walk import Step, steps_of, walk_all
-
-LEVELS = 5
-"""Points that a grid lays over a range."""
+LEVELS = (5, 4, 3, 2)
+"""Points that a grid lays over a range: as many as leave the grid countable."""
 LIMIT = 20_000
-"""Configurations that are counted out; a larger space is called endless."""
+"""Combinations of values that are counted out; a larger space is called endless."""
 
 
 def every_configuration(space: SearchSpace) -> list[Configuration] | None:
     """All configurations that satisfy the space's constraints, or None where they are endless."""
-    steps = steps_of(space)
-    if any(isinstance(step.parameter, FloatParameter) and not _is_point(step.parameter) for step in steps):
-        return None
-    found = list(islice(walk_all(steps, lambda step: _levels(step, LIMIT + 1)), LIMIT + 1))
-    return None if len(found) > LIMIT else [entry for entry in found if space.contains(entry)]
+    size = space.size()
+    return None if size is None or size > LIMIT else list(space.grid())
 
 
-def _is_point(parameter: FloatParameter) -> bool:
-    return parameter.minimum == parameter.maximum
+def gridded(space: SearchSpace, levels: int) -> SearchSpace:
+    """The space with `levels` values left of every range, evenly on its scale and with both ends.
+
+    Ranges of integers that a condition looks at stay whole.
+    """
+    looked_at = {condition.parameter for parameter in (*space.tune, *space.deploy) for condition in parameter.when}
+
+    def cut(parameter: Parameter) -> Parameter:
+        match parameter:
+            case FloatParameter():
+                return CategoricalParameter(parameter.name, _spread(parameter, levels), parameter.when)
+            case IntParameter() if len(parameter.values) > levels and parameter.name not in looked_at:
+                return CategoricalParameter(parameter.name, _spread(parameter, levels), parameter.when)
+            case _:
+                return parameter
+
+    return SearchSpace(
+        tune=tuple(cut(parameter) for parameter in space.tune),
+        deploy=tuple(cut(parameter) for parameter in space.deploy),
+        constraints=space.constraints,
+    )
 
 
-def _levels(step: Step, most: int) -> Sequence[Value]:
-    """All values, or `most` of them spread evenly on the parameter's scale, both ends included."""
-    match step.parameter:
-        case CategoricalParameter(choices=choices):
-            return choices
-        case IntParameter(minimum=minimum, maximum=maximum, scale=scale):
-            if maximum - minimum < most:
-                return range(minimum, maximum + 1)
-            spread = _spread(minimum, maximum, scale=scale, count=most)
-            return sorted({min(max(round(value), minimum), maximum) for value in spread})
-        case FloatParameter(minimum=minimum, maximum=maximum, scale=scale):
-            spread = _spread(minimum, maximum, scale=scale, count=most)
-            return sorted({min(max(value, minimum), maximum) for value in spread})
-        case TiedParameter():
-            return ()
+def _spread(parameter: FloatParameter | IntParameter, levels: int) -> tuple[Value, ...]:
+    low, high = parameter.minimum, parameter.maximum
+    if parameter.scale is Scale.LOG:
+        spread = np.exp(np.linspace(math.log(low), math.log(high), levels)).tolist()
+    else:
+        spread = np.linspace(low, high, levels).tolist()
+    if isinstance(parameter, IntParameter):
+        return tuple(sorted({min(max(round(value), low), high) for value in spread}))
+    return tuple(sorted({min(max(float(f"{value:.6g}"), low), high) for value in spread}))
 
 
-def _spread(minimum: float, maximum: float, *, scale: Scale, count: int) -> list[float]:
-    if scale is Scale.LOG:
-        exponents = np.linspace(math.log(minimum), math.log(maximum), count)
-        return [float(f"{math.exp(exponent):.6g}") for exponent in exponents]
-    return [float(f"{value:.6g}") for value in np.linspace(minimum, maximum, count)]
+def grid_over(space: SearchSpace) -> SearchSpace:
+    """The finest grid that can be counted out.
+
+    Raises:
+        UnsuitedSampler: even the coarsest has too many points.
+    """
+    for levels in LEVELS:
+        grid = gridded(space, levels)
+        if (grid.size() or 0) <= LIMIT:
+            return grid
+    raise UnsuitedSampler(name="grid", reason=f"its coarsest grid has more than {LIMIT} points", use="random")
 
 
 class GridSampler:
     """Walks a grid in a seeded random order: every prefix of it is spread over the space. Learns nothing.
 
-    Ranges are cut into 5 levels, on their scale; conditions, ties and constraints are kept.
+    Ranges are cut into at most 5 levels, on their scale; conditions, ties and constraints are kept.
     """
 
     def __init__(self, space: SearchSpace, *, seed: int, variants: int) -> None:
@@ -89,10 +103,6 @@ class GridSampler:
         return [Suggestion(group[0].tune, tuple(entry.deploy for entry in group)) for group in chosen]
 
     def _grid(self) -> list[Configuration]:
-        points: Iterator[Configuration] = walk_all(steps_of(self._space), lambda step: _levels(step, LEVELS))
-        grid = list(islice(points, LIMIT + 1))
-        if len(grid) > LIMIT:
-            raise UnsuitedSampler(name="grid", reason=f"its grid has more than {LIMIT} points", use="random")
-        allowed = [entry for entry in grid if self._space.contains(entry)]
-        order = np.random.default_rng(self._seed).permutation(len(allowed))
-        return [allowed[index] for index in order]
+        every = every_configuration(grid_over(self._space)) or []
+        # Every prefix of a random order is spread over the space; declared order would begin in one corner.
+        return [every[index] for index in np.random.default_rng(self._seed).permutation(len(every))]

@@ -1,8 +1,9 @@
 """What is optimised, as one row of numbers per observation.
 
-Several objectives: costs are scored by their logarithm, because 10 % of latency is worth the same at 0.2 ms and at 20 ms, and
-because both hypervolume and Gaussian processes see differences, not ratios. One weighted sum: every cost is divided by the reference
-configuration's, so that its weight has no unit; before the reference is measured, by the median of what is.
+Several objectives: costs are scored by their logarithm, because 10 % of latency is worth the same at 0.2 ms and at 20
+ms, and because both hypervolume and Gaussian processes see differences, not ratios. One weighted sum: every cost is
+divided by the reference configuration's, so that its weight has no unit; before the reference is measured, by the
+median of what is.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ class Goals:
         return (Direction.MAXIMIZE,) if self.weighted else tuple(objective.direction for objective in self.objectives)
 
     def score(self, observations: Sequence[Observation]) -> list[Scored]:
-        """Rows for the observations that teach something: not those that failed, nor those stopped before a round was run.
+        """Rows for the observations that teach something.
 
-        A figure that an infeasible or stopped trial lacks is filled with the middle of the known ones where it is infeasible (the
-        constraint already speaks against it) and with the worst where it was stopped.
+        Failed trials do not, nor do those that were stopped before their first round.
+        A figure that an infeasible or stopped trial lacks is filled with the middle of the known ones where it is
+        infeasible (the constraint already speaks against it) and with the worst where it was stopped.
         """
         taught = [entry for entry in observations if _teaches(entry)]
         columns = [self._column(metric.metric, metric.direction, taught) for metric in self.objectives]
@@ -85,9 +87,7 @@ class Goals:
     ) -> list[tuple[float, ...]]:
         units = self._units(observations)
         names = [objective.metric for objective in self.objectives]
-        return [
-            (weighted.score(self.objectives, dict(zip(names, row, strict=True)), reference=units),) for row in rows
-        ]
+        return [(weighted.score(self.objectives, dict(zip(names, row, strict=True)), reference=units),) for row in rows]
 
 
 def _teaches(entry: Observation) -> bool:
@@ -108,5 +108,4 @@ def _worst(values: Sequence[float], direction: Direction) -> float:
 
 def goals_of(study: Study) -> Goals:
     """The study's goals."""
-    reference = study.reference if study.reference is not None else study.space.reference()
-    return Goals(tuple(study.objectives), study.weighted, reference)
+    return Goals(study.objectives, study.weighted, study.reference_configuration)

@@ -1,12 +1,12 @@
 """From stored trials to what a sampler learns.
 
-Several device classes, one search. A study has one front per class, yet a sampler models one value per objective, so figures are
-merged: additive effects on the natural scale of the metric, which is the logarithm for costs (latency, energy, memory, size: a
-class that is three times slower is so for every variant) and the plain value for all others. The merged figure of a trial is its
-mean over the classes after each class's own offset is taken off; offsets sum to nothing over trials that all classes measured, so
-for these a cost is the geometric mean over classes, and a trial that one class refused or did not measure is not taken for a
-faster one. Rejected: one objective per class and metric (the hypervolume of 6 to 12 objectives tells nothing), and
-the worst class (which hides all others).
+Several device classes, one search. A study has one front per class, yet a sampler models one value per objective, so
+figures are merged: additive effects on the natural scale of the metric, which is the logarithm for costs (latency,
+energy, memory, size: a class that is three times slower is so for every variant) and the plain value for all others.
+The merged figure of a trial is its mean over the classes after each class's own offset is taken off; offsets sum to
+nothing over trials that all classes measured, so for these a cost is the geometric mean over classes, and a trial that
+one class refused or did not measure is not taken for a faster one. Rejected: one objective per class and metric (the
+hypervolume of 6 to 12 objectives tells nothing), and the worst class (which hides all others).
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from autoglm_coordinator.trials.feasible import classes_that_refuse
 from autoglm_core.measurement import Measurement
 from autoglm_core.objective import COST_METRICS
 from autoglm_core.trial import Observation, StageName, Trial, TrialState
-
-from autoglm_coordinator.trials.feasible import classes_that_refuse
 
 if TYPE_CHECKING:
     from autoglm_core.configuration import Configuration
@@ -57,7 +56,9 @@ def _judge(study: Study, trial: Trial) -> tuple[Figures, TrialState]:
     """The figures of the classes that accept the trial, and its state, infeasible where none does."""
     refused = {*trial.refused_by, *classes_that_refuse(study, trial.configuration, trial.measurements)}
     accepted = {name: figures for name, figures in trial.measurements.items() if name not in refused}
-    if trial.state is TrialState.INFEASIBLE or (trial.measurements and not accepted and trial.state is not TrialState.FAILED):
+    if trial.state is TrialState.INFEASIBLE or (
+        trial.measurements and not accepted and trial.state is not TrialState.FAILED
+    ):
         return trial.measurements, TrialState.INFEASIBLE
     return accepted, trial.state
 
@@ -112,7 +113,9 @@ def _measurement(row: Mapping[str, Measurement], mean: float, *, logarithmic: bo
     first = figures[0]
     if logarithmic:
         # Devices err independently; a factor's relative error is its error on the log scale.
-        error = mean * math.sqrt(math.fsum((figure.standard_error / figure.mean) ** 2 for figure in figures)) / len(figures)
+        error = (
+            mean * math.sqrt(math.fsum((figure.standard_error / figure.mean) ** 2 for figure in figures)) / len(figures)
+        )
         count = sum(figure.count for figure in figures)
     else:
         # The same validation rows stand behind every class: nothing is gained by counting them again.

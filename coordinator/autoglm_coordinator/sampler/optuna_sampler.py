@@ -1,9 +1,9 @@
 """One adapter over Optuna: ask, with an in-memory study that is built anew from the observations.
 
-The random state is derived from the seed and the number of configurations known, not carried along, so what is suggested depends on
-the store alone. Pending configurations enter as running trials (Optuna's constant liar keeps its distance from them), infeasible
-ones as violated constraints. Tries are bounded: first by the model, then uniformly at random, then, where the space can be counted
-out, from what is left.
+The random state is derived from the seed and the number of configurations known, not carried along, so what is
+suggested depends on the store alone. Pending configurations enter as running trials (Optuna's constant liar keeps its
+distance from them), infeasible ones as violated constraints. Tries are bounded: first by the model, then uniformly at
+random, then, where the space can be counted out, from what is left.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,15 +19,14 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState as OptunaState
 
-from autoglm_core.configuration import Configuration, Value
-from autoglm_core.space import SearchSpace
-from autoglm_core.trial import Observation
-
 from autoglm_coordinator.sampler.api import NoConfiguration, SpaceExhausted, Suggestion
 from autoglm_coordinator.sampler.dimensions import Dimension, Dimensions
 from autoglm_coordinator.sampler.engines import ENGINES, Engine, Holding, Nsga2
 from autoglm_coordinator.sampler.enumeration import every_configuration
 from autoglm_coordinator.sampler.goals import Goals, Scored
+from autoglm_core.configuration import Configuration, Values
+from autoglm_core.space import SearchSpace
+from autoglm_core.trial import Observation
 
 MODEL_TRIES = 6
 """Asks of the model for a configuration that is new and allowed; a model asked again mostly says the same."""
@@ -38,9 +37,7 @@ CONSTRAINT = "feasible"
 class OptunaSampler:
     """`engine`: a key of `ENGINES`; `trials`: the study's budget; `variants`: deploy parts wanted for each tune."""
 
-    def __init__(
-        self, space: SearchSpace, goals: Goals, *, engine: str, seed: int, variants: int, trials: int
-    ) -> None:
+    def __init__(self, space: SearchSpace, goals: Goals, *, engine: str, seed: int, variants: int, trials: int) -> None:
         self._space = space
         self._goals = goals
         self._engine: Engine = ENGINES[engine]
@@ -113,7 +110,7 @@ class _Asking:
         """Put what is known into the study. Constraints only where one is broken: each costs a model of its own."""
         constrained = not all(entry.feasible for entry in scored)
         for index, entry in enumerate(scored):
-            params, distributions = self._dimensions.params(entry.observation.configuration)
+            params, distributions = self._dimensions.params(_values(entry.observation.configuration))
             self._study.add_trial(
                 optuna.trial.create_trial(
                     values=list(entry.scores),
@@ -127,13 +124,14 @@ class _Asking:
             self._add_running(configuration)
 
     def _generation(self, index: int) -> dict[str, int]:
-        # Generations are blocks of observations in trial order: what a run without interruptions would have come to, more or less.
+        # Generations are blocks of observations in trial order: what a run without interruptions would have come to,
+        # more or less.
         if not isinstance(self._model, Nsga2):
             return {}
         return {self._model.generation_key: index // self._model.population_size}
 
     def _add_running(self, configuration: Configuration) -> None:
-        params, distributions = self._dimensions.params(configuration)
+        params, distributions = self._dimensions.params(_values(configuration))
         trial = optuna.trial.create_trial(state=OptunaState.RUNNING, params=params, distributions=distributions)
         self._study.add_trial(trial)
 
@@ -143,37 +141,35 @@ class _Asking:
         self._add_running(configuration)
         return configuration
 
-    def next(self, *, tune: Mapping[str, Value] | None = None) -> Configuration | None:
+    def next(self, *, tune: Values | None = None) -> Configuration | None:
         """A new and allowed configuration, with `tune` held if it is given; None where none was found."""
-        held = self._dimensions.held(tune) if tune is not None else {}
+        held = {} if tune is None else tune
         for sampler, tries in ((self._model, MODEL_TRIES), (self._fallback, RANDOM_TRIES)):
-            sampler.held = held
+            sampler.held = self._dimensions.params(held)[0]
             self._study.sampler = sampler
             for _ in range(tries if self._can_differ(held) else 1):
-                configuration = self._ask()
+                configuration = self._ask(held)
                 if configuration is not None:
                     return configuration
         return self._left(tune)
 
-    def _can_differ(self, held: Mapping[str, Any]) -> bool:
+    def _can_differ(self, held: Values) -> bool:
         return any(name not in held for name in self._dimensions.by_name)
 
-    def _ask(self) -> Configuration | None:
+    def _ask(self, held: Values) -> Configuration | None:
         trial = self._study.ask()
-        configuration = self._dimensions.draw(lambda dimension: _draw(trial, dimension))
+        configuration = self._dimensions.draw(lambda dimension: _draw(trial, dimension), held=held)
         if configuration.key in self._known or not self._space.contains(configuration):
             self._study.tell(trial, state=OptunaState.FAIL)
             return None
         self._known.add(configuration.key)
         return configuration
 
-    def _left(self, tune: Mapping[str, Value] | None) -> Configuration | None:
+    def _left(self, tune: Values | None) -> Configuration | None:
         """One of what is left of a space that can be counted out; any, for the model had its say."""
         wanted = None if tune is None else Configuration(tune=tune).tune_key
         left = [
-            entry
-            for entry in self._every() or ()
-            if entry.key not in self._known and wanted in (None, entry.tune_key)
+            entry for entry in self._every() or () if entry.key not in self._known and wanted in (None, entry.tune_key)
         ]
         if not left:
             return None
@@ -190,15 +186,23 @@ class _Asking:
         return SpaceExhausted(configurations=len(every)) if every else NoConfiguration(tries=RANDOM_TRIES)
 
 
+def _values(configuration: Configuration) -> Values:
+    return {**configuration.tune, **configuration.deploy}
+
+
 def _draw(trial: Any, dimension: Dimension) -> Any:
     distribution = dimension.distribution
     match distribution:
         case optuna.distributions.FloatDistribution():
-            return trial.suggest_float(dimension.name, distribution.low, distribution.high, log=distribution.log)
+            return trial.suggest_float(
+                dimension.parameter.name, distribution.low, distribution.high, log=distribution.log
+            )
         case optuna.distributions.IntDistribution():
-            return trial.suggest_int(dimension.name, distribution.low, distribution.high, log=distribution.log)
+            return trial.suggest_int(
+                dimension.parameter.name, distribution.low, distribution.high, log=distribution.log
+            )
         case _:
-            return trial.suggest_categorical(dimension.name, distribution.choices)
+            return trial.suggest_categorical(dimension.parameter.name, distribution.choices)
 
 
 def _derived(seed: int, known: int, purpose: str = "model") -> int:
@@ -208,7 +212,7 @@ def _derived(seed: int, known: int, purpose: str = "model") -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Optuna says on every study that it was created, and that `group` is experimental; a daemon's log is not the place."""
+    # Optuna announces every study, `group` as experimental, and what it drew apart: nothing for a daemon's log.
     logger = logging.getLogger("optuna")
     level = logger.level
     logger.setLevel(logging.ERROR)

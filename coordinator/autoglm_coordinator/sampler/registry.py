@@ -1,12 +1,15 @@
-"""Samplers by name. Imports Optuna only when one of its samplers is built, so a daemon may ask for names without paying for it."""
+"""Samplers by name.
+
+Imports Optuna only when one of its samplers is built, so a daemon may ask for names without paying for it.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoglm_core.study_error import nearest
-
 from autoglm_coordinator.sampler.api import Sampler, UnknownSampler, UnsuitedSampler
+from autoglm_coordinator.sampler.enumeration import GridSampler, grid_over
+from autoglm_core.study_error import nearest
 
 if TYPE_CHECKING:
     from autoglm_core.study import Study
@@ -18,14 +21,16 @@ def check_sampler(study: Study) -> None:
     """Raise what `load_sampler` would raise, without building anything.
 
     Raises:
-        UnknownSampler: no such name.
-        UnsuitedSampler: `gp` on a space with conditions: what stands under one would be drawn at random.
+        UnknownSampler: no such name. UnsuitedSampler: `gp` on a space with conditions (what stands under one would be
+        drawn at random), `grid` on one too large.
     """
     name = study.sampler.name
     if name not in SAMPLERS:
         raise UnknownSampler(name=name, nearest=nearest(name, SAMPLERS) or "", known=SAMPLERS)
     if name == "gp" and study.space.has_conditions:
         raise UnsuitedSampler(name=name, reason="it does not model parameters under a condition", use="tpe")
+    if name == "grid":
+        grid_over(study.space)
 
 
 def load_sampler(study: Study) -> Sampler:
@@ -37,8 +42,6 @@ def load_sampler(study: Study) -> Sampler:
     check_sampler(study)
     spec = study.sampler
     if spec.name == "grid":
-        from autoglm_coordinator.sampler.enumeration import GridSampler
-
         return GridSampler(study.space, seed=spec.seed, variants=spec.variants)
     from autoglm_coordinator.sampler.goals import goals_of
     from autoglm_coordinator.sampler.optuna_sampler import OptunaSampler

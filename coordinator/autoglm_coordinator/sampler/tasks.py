@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from autoglm_core.canonical import Json
-from autoglm_core.study import Study
-from autoglm_core.trial import Trial
-
 from autoglm_coordinator.sampler.api import SpaceExhausted
 from autoglm_coordinator.sampler.history import history_of
 from autoglm_coordinator.sampler.registry import load_sampler
+from autoglm_core.canonical import Json
+from autoglm_core.study import Study
+from autoglm_core.trial import Trial
 
 
 def suggest(meta: Json, blobs: list[bytes]) -> tuple[Json, list[bytes]]:

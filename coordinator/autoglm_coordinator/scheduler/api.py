@@ -22,9 +22,9 @@ class Decision(StrEnum):
 class RungValue:
     """One TUNE at one rung.
 
-    `tune`: the TUNE key. `round`: the rung. `validation`: the cohort's metrics of the model at that round. `costs`: what PROBE
-    measured of the TUNE's variants, one figure per device class and metric (any naming that is the same for all TUNEs of a study),
-    the lowest over its variants, smaller is better; empty where it is not known.
+    `tune`: the TUNE key. `round`: the rung. `validation`: the cohort's metrics of the model at that round. `costs`:
+    what PROBE measured of the TUNE's variants, one figure per device class and metric (any naming that is the same for
+    all TUNEs of a study), the lowest over its variants, smaller is better; empty where it is not known.
     """
 
     tune: str

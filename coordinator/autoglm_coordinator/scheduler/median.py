@@ -2,20 +2,20 @@
 
 A TUNE stops at a rung when all of this holds:
 
-1. at least `minimum` (4) other TUNEs have a value at that same rung, and `minimum` of them are *rivals*: with the study's other
-   objectives, a rival costs no more in any figure that PROBE knows; with one objective every TUNE is a rival;
-2. its value is worse than the median of the rivals by more than `margin` (2) standard errors of the difference, where the standard
-   error of the median of k values is taken as 1.2533 of that of their mean (the normal limit), and every value brings its own
-   sampling error.
+1. at least `minimum` (4) *rivals* have a value at that same rung; with one objective every other TUNE is a rival, with
+   more only one that costs no more in any figure that PROBE knows;
+2. its value is worse than the median of the rivals by more than `margin` (2) standard errors of the difference, where
+   the standard error of the median of k values is taken as 1.2533 of that of their mean (the normal limit), and every
+   value brings its own sampling error.
 
-TUNEs that were themselves stopped at the rung count, else the median would rise by survival alone. Compare Golovin et al. 2017
-(Vizier's median stopping); successive halving was rejected here because it has to wait for a full bracket and stops a fixed share,
-however small the differences.
+TUNEs that were themselves stopped at the rung count, else the median would rise by survival alone. Compare Golovin et
+al. 2017 (Vizier's median stopping); successive halving was rejected here because it has to wait for a full bracket and
+stops a fixed share, however small the differences.
 
-What the rule does not promise. It looks at one rung at a time: a TUNE that learns slowly and would have overtaken is lost. The
-margin covers the sampling error of the validation rows, not the spread over initial weights. In a study with several objectives
-it never stops a TUNE whose costs it does not know, nor one that is cheaper than most: a small model may be on the front although
-its accuracy is the lowest of all.
+What the rule does not promise. It looks at one rung at a time: a TUNE that learns slowly and would have overtaken is
+lost. The margin covers the sampling error of the validation rows, not the spread over initial weights. In a study with
+several objectives it never stops a TUNE whose costs it does not know, nor one that is cheaper than most: a small model
+may be on the front although its accuracy is the lowest of all.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
+from autoglm_coordinator.scheduler.api import Decision, RungValue, Scheduler
 from autoglm_core.measurement import Measurement
 from autoglm_core.objective import Direction, Objective
-
-from autoglm_coordinator.scheduler.api import Decision, RungValue, Scheduler
 
 if TYPE_CHECKING:
     from autoglm_core.study import Study
@@ -40,7 +39,10 @@ MEDIAN_INEFFICIENCY = math.sqrt(math.pi / 2)
 
 @dataclass(frozen=True)
 class MedianRule:
-    """See the module. `objective`: the primary one, a metric of `validation`; `single`: the study has no other objective."""
+    """See the module.
+
+    `objective`: the primary one, a metric of `validation`; `single`: the study has no other objective.
+    """
 
     objective: Objective
     single: bool
@@ -72,7 +74,8 @@ class MedianRule:
 
 
 def _standard_error(own: Measurement, rivals: Sequence[Measurement]) -> float:
-    # One set of validation rows judges all TUNEs, so their errors are correlated; taking them as independent widens the margin.
+    # One set of validation rows judges all TUNEs, so their errors are correlated; taking them as independent widens
+    # the margin.
     of_mean = math.sqrt(fmean(rival.standard_error**2 for rival in rivals) / len(rivals))
     return math.hypot(own.standard_error, MEDIAN_INEFFICIENCY * of_mean)
 

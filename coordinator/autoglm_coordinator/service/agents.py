@@ -8,6 +8,15 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from autoglm_coordinator.federation.fleet import Fleet
+from autoglm_coordinator.federation.session_driver import ActiveSession, SessionDriver
+from autoglm_coordinator.federation.transport import AcknowledgeAudit, Declined, Probed
+from autoglm_coordinator.pki.enrolment import Enrolment
+from autoglm_coordinator.service.checks import CheckAnswer
+from autoglm_coordinator.service.gate import Context, Gate
+from autoglm_coordinator.service.stream import Grants, StreamLink
+from autoglm_coordinator.service.wire import decode_facts, decode_message
+from autoglm_coordinator.store.api import AuditHead, DecisionRecord, Store
 from autoglm_core.clock import Clock
 from autoglm_core.errors import AutoglmError, InvalidInput, Kind, NotFound
 from autoglm_core.identity import Role
@@ -17,22 +26,11 @@ from autoglm_core.privacy.messages import Message, MessageKind
 from autoglm_core.privacy.vectors import MaskedVector
 from autoglm_protos.v1 import agent_pb2, agent_pb2_grpc
 
-from autoglm_coordinator.federation.fleet import Fleet
-from autoglm_coordinator.federation.session_driver import ActiveSession, SessionDriver
-from autoglm_coordinator.federation.transport import AcknowledgeAudit, Declined, Probed
-from autoglm_coordinator.service.gate import Context, Gate
-from autoglm_coordinator.pki.enrolment import Enrolment
-from autoglm_coordinator.service.checks import CheckAnswer
-from autoglm_coordinator.service.stream import Grants, StreamLink
-from autoglm_coordinator.service.wire import decode_facts, decode_message
-from autoglm_coordinator.store.api import AuditHead, DecisionRecord, Store
-
 LOG = logging.getLogger(__name__)
 PROTOCOL = 1
 CHUNK = 512 * 1024
 HEARTBEAT_SECONDS = 5
 SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
-
 
 
 class NewerProtocol(InvalidInput):
@@ -101,7 +99,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         self._deployment = deployment
         self._grants = Grants()
 
-    async def Connect(  # noqa: N802
+    async def Connect(
         self, request_iterator: AsyncIterator[agent_pb2.AgentMessage], context: Context
     ) -> AsyncIterator[agent_pb2.CoordinatorMessage]:
         """One agent's stream."""
@@ -160,9 +158,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             welcome.roster.body = roster.body
         return welcome
 
-    async def _read(
-        self, link: StreamLink, messages: AsyncIterator[agent_pb2.AgentMessage], context: Context
-    ) -> None:
+    async def _read(self, link: StreamLink, messages: AsyncIterator[agent_pb2.AgentMessage], context: Context) -> None:
         """Until the agent goes, falls silent, or is revoked; then the writer ends too."""
         iterator = aiter(messages)
         try:
@@ -235,9 +231,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         # A message of a session that ended is late: dropped, not an error.
         return self._driver.active.get(bytes(session_id))
 
-    async def Get(  # noqa: N802
-        self, request: agent_pb2.GetRequest, context: Context
-    ) -> AsyncIterator[agent_pb2.GetChunk]:
+    async def Get(self, request: agent_pb2.GetRequest, context: Context) -> AsyncIterator[agent_pb2.GetChunk]:
         """An artifact that the agent was offered, from `offset`."""
         agent_id = self._gate.require(context, Role.AGENT).id
         self._grants.check(agent_id, request.sha256)
@@ -247,9 +241,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             while data := await asyncio.to_thread(file.read, CHUNK):
                 yield agent_pb2.GetChunk(data=data)
 
-    async def Put(  # noqa: N802
-        self, request_iterator: AsyncIterator[agent_pb2.PutChunk], context: Context
-    ) -> agent_pb2.PutReply:
+    async def Put(self, request_iterator: AsyncIterator[agent_pb2.PutChunk], context: Context) -> agent_pb2.PutReply:
         """A masked vector. It lives in memory only, is checked against its announced hash, and is added to the sum."""
         agent_id = self._gate.require(context, Role.AGENT).id
         chunks = aiter(request_iterator)
@@ -264,7 +256,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         stored = self._fleet.deliver(session.task.sequence, agent_id, MaskedArrived(agent_id, vector, message))
         return agent_pb2.PutReply(stored=stored)
 
-    async def Renew(self, request: agent_pb2.RenewRequest, context: Context) -> agent_pb2.RenewReply:  # noqa: N802
+    async def Renew(self, request: agent_pb2.RenewRequest, context: Context) -> agent_pb2.RenewReply:
         """A new certificate for the identity of the old one."""
         identity = self._gate.require(context, Role.AGENT)
         issued = await self._enrolment.renew(identity, request.csr)

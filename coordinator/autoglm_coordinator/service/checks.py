@@ -19,7 +19,10 @@ ANSWER_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class CheckAnswer:
-    """`code`: "ok", "would-ask", or one of the closed list of refusals. `schema_hash`: what the site's own data declares."""
+    """`code`: "ok", "would-ask", or one of the closed list of refusals.
+
+    `schema_hash`: what the site's own data declares.
+    """
 
     agent_id: str
     code: str

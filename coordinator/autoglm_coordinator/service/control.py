@@ -7,20 +7,12 @@ import math
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from autoglm_core.canonical import canonical_json
-from autoglm_core.errors import Conflict, InvalidInput
-from autoglm_core.identity import Role
-from autoglm_core.privacy.keys import SitePublicKey
-from autoglm_core.privacy.roster import Roster, RosterSite
-from autoglm_core.study import Study
-from autoglm_protos.v1 import control_pb2, control_pb2_grpc
-
 from autoglm_coordinator.federation.fleet import Fleet
 from autoglm_coordinator.federation.transport import SendRoster
-from autoglm_coordinator.service.gate import Context, Gate
-from autoglm_coordinator.service.join import Addresses
 from autoglm_coordinator.pki.enrolment import Enrolment
 from autoglm_coordinator.service.checks import ask_agents
+from autoglm_coordinator.service.gate import Context, Gate
+from autoglm_coordinator.service.join import Addresses
 from autoglm_coordinator.store.api import AgentRecord, RosterRecord, Store
 from autoglm_coordinator.trials.finish import result_so_far
 from autoglm_coordinator.trials.pick import pick_archive
@@ -28,6 +20,13 @@ from autoglm_coordinator.trials.protection import protection_in_force
 from autoglm_coordinator.trials.stages import Tools
 from autoglm_coordinator.trials.studies import Studies
 from autoglm_coordinator.trials.watch import Standing, study_standing
+from autoglm_core.canonical import canonical_json
+from autoglm_core.errors import Conflict, InvalidInput
+from autoglm_core.identity import Role
+from autoglm_core.privacy.keys import SitePublicKey
+from autoglm_core.privacy.roster import Roster, RosterSite
+from autoglm_core.study import Study
+from autoglm_protos.v1 import control_pb2, control_pb2_grpc
 
 CHUNK = 512 * 1024
 WATCH_SECONDS = 0.5
@@ -77,21 +76,17 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
     def _fleet(self) -> Fleet:
         return self._tools.fleet
 
-    async def CreateJoinToken(  # noqa: N802
+    async def CreateJoinToken(
         self, request: control_pb2.CreateJoinTokenRequest, context: Context
     ) -> control_pb2.CreateJoinTokenReply:
         """A token for one join, or for one `autoglm login`."""
         self._gate.require(context, Role.OPERATOR)
         role = Role.OPERATOR if request.operator else Role.AGENT
         valid = timedelta(seconds=request.valid_seconds or 3600)
-        token = await self._enrolment.create_token(
-            request.name, role, join_address=self._addresses.join, valid=valid
-        )
+        token = await self._enrolment.create_token(request.name, role, join_address=self._addresses.join, valid=valid)
         return control_pb2.CreateJoinTokenReply(token=token.encode())
 
-    async def ListAgents(  # noqa: N802
-        self, request: control_pb2.ListAgentsRequest, context: Context
-    ) -> control_pb2.ListAgentsReply:
+    async def ListAgents(self, request: control_pb2.ListAgentsRequest, context: Context) -> control_pb2.ListAgentsReply:
         """Every agent that ever joined."""
         self._gate.require(context, Role.OPERATOR)
         agents = [self._info(record) for record in await self._store.list_agents()]
@@ -112,7 +107,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             version=record.facts.get("version", ""),
         )
 
-    async def RevokeAgent(  # noqa: N802
+    async def RevokeAgent(
         self, request: control_pb2.RevokeAgentRequest, context: Context
     ) -> control_pb2.RevokeAgentReply:
         """Its certificates count no more, and its open stream ends."""
@@ -123,7 +118,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             link.close()
         return control_pb2.RevokeAgentReply()
 
-    async def ProposeRoster(  # noqa: N802
+    async def ProposeRoster(
         self, request: control_pb2.ProposeRosterRequest, context: Context
     ) -> control_pb2.RosterReply:
         """A new version over the named sites, or all; every site accepts it again."""
@@ -154,9 +149,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             link.send(SendRoster(record.body))
         return await self._roster_reply(roster)
 
-    async def GetRoster(  # noqa: N802
-        self, request: control_pb2.GetRosterRequest, context: Context
-    ) -> control_pb2.RosterReply:
+    async def GetRoster(self, request: control_pb2.GetRosterRequest, context: Context) -> control_pb2.RosterReply:
         """The roster in force, and who accepted it."""
         self._gate.require(context, Role.OPERATOR)
         return await self._roster_reply(await self._studies.roster())
@@ -176,9 +169,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             ],
         )
 
-    async def CheckStudy(  # noqa: N802
-        self, request: control_pb2.CheckStudyRequest, context: Context
-    ) -> control_pb2.CheckStudyReply:
+    async def CheckStudy(self, request: control_pb2.CheckStudyRequest, context: Context) -> control_pb2.CheckStudyReply:
         """Ask each agent that the study concerns; trains nothing."""
         self._gate.require(context, Role.OPERATOR)
         study = _decode_study(request.study)
@@ -194,7 +185,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             lines.append(control_pb2.CheckLine(agent=names[agent_id], code=code, schema_hash=schema_hash))
         return control_pb2.CheckStudyReply(agents=lines)
 
-    async def SubmitStudy(  # noqa: N802
+    async def SubmitStudy(
         self, request: control_pb2.SubmitStudyRequest, context: Context
     ) -> control_pb2.SubmitStudyReply:
         """Store a study and gather approvals; the same idempotency key gives the same study."""
@@ -202,15 +193,13 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         record = await self._studies.submit(_decode_study(request.study), idempotency_key=request.idempotency_key)
         return control_pb2.SubmitStudyReply(study_id=record.study_id, hash=record.hash)
 
-    async def StopStudy(  # noqa: N802
-        self, request: control_pb2.StopStudyRequest, context: Context
-    ) -> control_pb2.StopStudyReply:
+    async def StopStudy(self, request: control_pb2.StopStudyRequest, context: Context) -> control_pb2.StopStudyReply:
         """End a study after the trials that are under way."""
         self._gate.require(context, Role.OPERATOR)
         await self._studies.stop(request.study_id)
         return control_pb2.StopStudyReply()
 
-    async def ListStudies(  # noqa: N802
+    async def ListStudies(
         self, request: control_pb2.ListStudiesRequest, context: Context
     ) -> control_pb2.ListStudiesReply:
         """Every study, oldest first."""
@@ -232,7 +221,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             )
         return control_pb2.ListStudiesReply(studies=infos)
 
-    async def WatchStudy(  # noqa: N802
+    async def WatchStudy(
         self, request: control_pb2.WatchStudyRequest, context: Context
     ) -> AsyncIterator[control_pb2.StudyProgress]:
         """Where the study stands, whenever that changes, until it ends."""
@@ -247,22 +236,18 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
                 return
             await self._fleet.changed(WATCH_SECONDS)
 
-    async def GetResult(  # noqa: N802
-        self, request: control_pb2.GetResultRequest, context: Context
-    ) -> control_pb2.GetResultReply:
+    async def GetResult(self, request: control_pb2.GetResultRequest, context: Context) -> control_pb2.GetResultReply:
         """The result as far as the study has come."""
         self._gate.require(context, Role.OPERATOR)
         result = await result_so_far(request.study_id, self._store)
         return control_pb2.GetResultReply(result=canonical_json(result))
 
-    async def GetPick(  # noqa: N802
+    async def GetPick(
         self, request: control_pb2.GetPickRequest, context: Context
     ) -> AsyncIterator[control_pb2.PickChunk]:
         """A tar of model.onnx, configuration.yaml, the model card and the front's plot."""
         self._gate.require(context, Role.OPERATOR)
-        number, archive = await pick_archive(
-            request.study_id, request.device_class, request.trial or None, self._tools
-        )
+        number, archive = await pick_archive(request.study_id, request.device_class, request.trial or None, self._tools)
         yield control_pb2.PickChunk(trial=number)
         for start in range(0, len(archive), CHUNK):
             yield control_pb2.PickChunk(data=archive[start : start + CHUNK])

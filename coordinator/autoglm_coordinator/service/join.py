@@ -28,14 +28,12 @@ class JoinService(join_pb2_grpc.JoinServiceServicer):
         self._ca = ca
         self._addresses = addresses
 
-    async def GetAuthority(  # noqa: N802
-        self, request: join_pb2.GetAuthorityRequest, context: Context
-    ) -> join_pb2.GetAuthorityReply:
+    async def GetAuthority(self, request: join_pb2.GetAuthorityRequest, context: Context) -> join_pb2.GetAuthorityReply:
         """The authority's certificate; the caller compares its hash with its token."""
         require_tls13(context.auth_context())
         return join_pb2.GetAuthorityReply(ca=self._ca)
 
-    async def Join(self, request: join_pb2.JoinRequest, context: Context) -> join_pb2.JoinReply:  # noqa: N802
+    async def Join(self, request: join_pb2.JoinRequest, context: Context) -> join_pb2.JoinReply:
         """Enrol an agent."""
         require_tls13(context.auth_context())
         if request.protocol > PROTOCOL:
@@ -45,7 +43,7 @@ class JoinService(join_pb2_grpc.JoinServiceServicer):
         )
         return self._joined(issued)
 
-    async def Login(self, request: join_pb2.LoginRequest, context: Context) -> join_pb2.LoginReply:  # noqa: N802
+    async def Login(self, request: join_pb2.LoginRequest, context: Context) -> join_pb2.LoginReply:
         """Give an operator its certificate."""
         require_tls13(context.auth_context())
         issued = await self._enrolment.login(request.secret, request.csr)
@@ -53,14 +51,12 @@ class JoinService(join_pb2_grpc.JoinServiceServicer):
             certificate=issued.certificate, ca=self._ca, address=self._addresses.agents, operator_id=issued.identity.id
         )
 
-    async def Challenge(  # noqa: N802
-        self, request: join_pb2.ChallengeRequest, context: Context
-    ) -> join_pb2.ChallengeReply:
+    async def Challenge(self, request: join_pb2.ChallengeRequest, context: Context) -> join_pb2.ChallengeReply:
         """A nonce for `Reenroll`."""
         require_tls13(context.auth_context())
         return join_pb2.ChallengeReply(nonce=self._enrolment.challenge(request.agent_id))
 
-    async def Reenroll(self, request: join_pb2.ReenrollRequest, context: Context) -> join_pb2.JoinReply:  # noqa: N802
+    async def Reenroll(self, request: join_pb2.ReenrollRequest, context: Context) -> join_pb2.JoinReply:
         """An agent whose certificate ran out comes back by its site key."""
         require_tls13(context.auth_context())
         issued = await self._enrolment.reenrol(

@@ -6,13 +6,12 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 
-from autoglm_core.errors import Denied
-from autoglm_core.task import Manifest
-from autoglm_protos.v1 import agent_pb2
-
 from autoglm_coordinator.federation.transport import AgentFacts, OfferProbe, OfferSession, Outgoing
 from autoglm_coordinator.service.wire import encode_outgoing
 from autoglm_coordinator.trials.probe import manifest_artifacts
+from autoglm_core.errors import Denied
+from autoglm_core.task import Manifest
+from autoglm_protos.v1 import agent_pb2
 
 
 class Grants:
@@ -70,5 +69,3 @@ class StreamLink:
         """What is to be written, until `close`."""
         while (message := await self._queue.get()) is not None:
             yield message
-
-

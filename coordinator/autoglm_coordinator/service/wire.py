@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from autoglm_core.privacy.messages import Message, MessageKind
-from autoglm_core.task import TaskId
-from autoglm_protos.v1 import agent_pb2
-
 from autoglm_coordinator.federation.transport import (
     AcknowledgeAudit,
     AgentFacts,
@@ -20,6 +16,9 @@ from autoglm_coordinator.federation.transport import (
     SendRoster,
     SessionSend,
 )
+from autoglm_core.privacy.messages import Message, MessageKind
+from autoglm_core.task import TaskId
+from autoglm_protos.v1 import agent_pb2
 
 KINDS = {agent_pb2.AGENT_KIND_SITE: "site", agent_pb2.AGENT_KIND_DEVICE: "device"}
 

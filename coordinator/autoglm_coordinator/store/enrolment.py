@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, literal, select, update
 
 from autoglm_coordinator.store import tables
 from autoglm_coordinator.store.database import Database
@@ -52,7 +52,7 @@ class EnrolmentTables:
         """See `EnrolmentStore`."""
 
         def change(connection: Connection) -> None:
-            first = func.coalesce(tables.agents.c.revoked, now)
+            first = func.coalesce(tables.agents.c.revoked, literal(now, tables.Instant()))
             statement = update(tables.agents).where(tables.agents.c.agent_id == agent_id).values(revoked=first)
             if not connection.execute(statement).rowcount:
                 raise UnknownAgent(agent_id=agent_id)

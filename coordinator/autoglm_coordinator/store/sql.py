@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, text, update
 
 from autoglm_coordinator.store import tables
 from autoglm_coordinator.store.artifacts import ArtifactFiles
@@ -23,6 +23,9 @@ from autoglm_coordinator.store.trials import TrialTables
 
 _SEQUENCE_BLOCK = 1024
 """Sequence numbers reserved by one commit, so that an offer need not wait for the disk."""
+
+_POSTGRESQL_LOCK = int.from_bytes(b"autoglm")
+"""Key of the advisory lock that keeps a second coordinator out of a database."""
 
 
 class SqlStore(EnrolmentTables, RosterTables, StudyTables, TrialTables, TuneTables, SessionTables):
@@ -109,6 +112,11 @@ def _lock(state: Path) -> int:
 
 
 def _prepare(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # Held by the writer's connection while it lives: the state folder's lock says nothing about other hosts.
+        lock = text("SELECT pg_try_advisory_lock(:key)")
+        if not connection.execute(lock, {"key": _POSTGRESQL_LOCK}).scalar_one():
+            raise StoreInUse()
     tables.metadata.create_all(connection)
     query = select(tables.counters.c.value).where(tables.counters.c.name == "format")
     found = connection.execute(query).scalar_one_or_none()

@@ -1,7 +1,8 @@
 """COMPRESS and EVALUATE: make variants of a tuned model, and let the sites count how good each one is.
 
-Activation ranges for static quantization come from one CALIBRATE session: every site counts its activations into log-spaced
-histograms, and only their sum is known here. All variants of one tuned model share one session for each purpose.
+Activation ranges for static quantization come from one CALIBRATE session: every site counts its activations into
+log-spaced histograms, and only their sum is known here. All variants of one tuned model share one session for each
+purpose.
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autoglm_core.canonical import Json
-from autoglm_core.configuration import Configuration
-from autoglm_core.counters import without_prefix
-from autoglm_core.measurement import Measurement, Split, measurements_from_json, measurements_to_json
-from autoglm_core.privacy.session_spec import Purpose
-from autoglm_core.task import ManifestItem
-from autoglm_core.trial import StageName, StageRecord
-
 from autoglm_coordinator.federation.sessions import Request
+from autoglm_coordinator.store.api import Store
 from autoglm_coordinator.trials.context import StudyContext, stage_key
 from autoglm_coordinator.trials.stages import Tools, cached
 from autoglm_coordinator.trials.tune import Tuned
+from autoglm_core.canonical import Json
+from autoglm_core.configuration import Configuration
+from autoglm_core.counters import without_prefix
+from autoglm_core.errors import NotFound
+from autoglm_core.measurement import Measurement, Split, measurements_from_json, measurements_to_json
+from autoglm_core.privacy.session_spec import Purpose
+from autoglm_core.task import ManifestItem
+from autoglm_core.trial import StageName, StageRecord, Trial
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,15 @@ class Compressing:
 
         result, record = await cached(self._tools, StageName.COMPRESS, self._key(configuration), compute)
         return Variant(configuration, result["model"], result["facts"], record)
+
+
+async def variant_of(store: Store, trial: Trial) -> Variant:
+    """The exported variant of a completed trial."""
+    record = next(stage for stage in trial.stages if stage.name is StageName.COMPRESS)
+    stored = await store.get_stage(record.key)
+    if stored is None:
+        raise NotFound(f"the store holds no variant of trial {trial.number}", trial=trial.number)
+    return Variant(trial.configuration, stored["model"], stored["facts"], record)
 
 
 async def evaluate(

@@ -16,9 +16,7 @@ def classes_that_refuse(
 
     A constraint that names a figure not measured yet (accuracy, say) is not judged.
     """
-    return tuple(
-        sorted(name for name, figures in measurements.items() if not _holds(study, configuration, figures))
-    )
+    return tuple(sorted(name for name, figures in measurements.items() if not _holds(study, configuration, figures)))
 
 
 def _holds(study: Study, configuration: Configuration, figures: Mapping[str, Measurement]) -> bool:

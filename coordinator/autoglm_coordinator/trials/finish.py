@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from autoglm_coordinator.report.fronts import pareto_fronts
+from autoglm_coordinator.report.result import build_result
+from autoglm_coordinator.trials.compress import evaluate, variant_of
+from autoglm_coordinator.trials.context import StudyContext, stage_key
+from autoglm_coordinator.trials.protection import protection_in_force
+from autoglm_coordinator.trials.stages import Tools
 from autoglm_core.canonical import Json
 from autoglm_core.measurement import Measurement, measurements_from_json, measurements_to_json
 from autoglm_core.privacy.roster import Roster
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.study import Study
 from autoglm_core.trial import Trial
-
-from autoglm_coordinator.report.fronts import pareto_fronts
-from autoglm_coordinator.report.result import build_result
-from autoglm_coordinator.trials.compress import evaluate
-from autoglm_coordinator.trials.context import StudyContext, stage_key
-from autoglm_coordinator.trials.protection import protection_in_force
-from autoglm_coordinator.trials.runner import variants_of
-from autoglm_coordinator.trials.stages import Tools
 
 if TYPE_CHECKING:
     from autoglm_coordinator.store.api import Store
@@ -42,7 +40,7 @@ async def finish(context: StudyContext, tools: Tools, reason: str, search: Searc
 async def _test(context: StudyContext, tools: Tools, picks: list[Trial]) -> dict[int, dict[str, Measurement]]:
     if not picks:
         return {}
-    variants = await variants_of(context, tools, picks)
+    variants = {trial.number: await variant_of(tools.store, trial) for trial in picks}
     scores = await evaluate(context, tools, list(variants.values()), purpose=Purpose.TEST, trial="")
     return {number: scores[variant.model][0] for number, variant in variants.items()}
 

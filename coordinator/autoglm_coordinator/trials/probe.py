@@ -1,8 +1,8 @@
 """PROBE: measure shapes before a round is spent on them.
 
-Latency, energy, memory and size depend on a variant's shape, not on its weights. Each shape is exported once with random weights
-and measured once per device class, all shapes of a batch interleaved in one exclusive lease. What breaks a constraint of the study
-is refused per class; a trial that every class refuses is infeasible.
+Latency, energy, memory and size depend on a variant's shape, not on its weights. Each shape is exported once with
+random weights and measured once per device class, all shapes of a batch interleaved in one exclusive lease. What
+breaks a constraint of the study is refused per class; a trial that every class refuses is infeasible.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from autoglm_coordinator.federation.transport import CancelTask, Declined, OfferProbe, Probed
+from autoglm_coordinator.trials.context import StudyContext, distinct, stage_key
+from autoglm_coordinator.trials.stages import Tools, cached
 from autoglm_core.canonical import Json, canonical_json
 from autoglm_core.configuration import Configuration
 from autoglm_core.errors import AutoglmError, Kind
@@ -20,10 +23,6 @@ from autoglm_core.measurement import Measurement, Provenance, measurements_from_
 from autoglm_core.privacy.sealing import open_sealed
 from autoglm_core.task import TaskId
 from autoglm_core.trial import StageName, StageRecord, Trial
-
-from autoglm_coordinator.federation.transport import CancelTask, Declined, OfferProbe, Probed
-from autoglm_coordinator.trials.context import StudyContext, distinct, stage_key
-from autoglm_coordinator.trials.stages import Tools, cached
 
 LEASE = timedelta(seconds=120)
 MEASURE_SECONDS = 1.0
@@ -41,7 +40,8 @@ class ProbeFailed(AutoglmError):
 
     def __init__(self, *, device_class: str, reason: str) -> None:
         super().__init__(
-            f"device class {device_class} gave no measurement ({reason}): look at `autoglm agents` and that agent's log",
+            f"device class {device_class} gave no measurement ({reason}): "
+            "look at `autoglm agents` and at that agent's log",
             device_class=device_class,
             reason=reason,
         )
@@ -101,11 +101,13 @@ class Probing:
         """The reference configuration's figures by class, from the store once measured."""
         shape, _ = await self._shape(self._reference())
         classes = self._context.study.device_classes
-        return {name: {**(await self._measure_class(name, [shape], shape))[shape.measured_key], **shape.exact()}
-                for name in classes}
+        return {
+            name: {**(await self._measure_class(name, [shape], shape))[shape.measured_key], **shape.exact()}
+            for name in classes
+        }
 
     def _reference(self) -> Configuration:
-        return self._context.study.reference or self._context.study.space.reference()
+        return self._context.study.reference_configuration
 
     async def _shape(self, configuration: Configuration) -> tuple[Shape, StageRecord]:
         context = self._context
@@ -143,7 +145,7 @@ class Probing:
         return figures
 
     def _figure_key(self, device_class: str, shape: Shape) -> str:
-        # Figures belong to one device class of one deployment's study; another study may give its classes other devices.
+        # Another study may give a class of the same name to other devices.
         return stage_key("PROBE", self._context.study_id, device_class, shape.measured_key)
 
     async def _lease(self, device_class: str, shapes: Sequence[Shape], reference: Shape) -> dict[str, Json]:
@@ -157,7 +159,7 @@ class Probing:
                 async with self._tools.leases.exclusive(link.facts.host_id):
                     answer = await self._ask(agent_id, shapes, reference)
                 if isinstance(answer, Probed):
-                    return self._opened(answer, agent_id)
+                    return await self._opened(answer, agent_id)
                 reason = answer
             await self._tools.fleet.changed(1.0)
         raise ProbeFailed(device_class=device_class, reason=reason)
@@ -188,9 +190,10 @@ class Probing:
             }
         )
 
-    def _opened(self, answer: Probed, agent_id: str) -> dict[str, Json]:
-        public = self._context.roster.site(agent_id).public_key if self._context.roster.has(agent_id) else None
-        clear = open_sealed(self._tools.study_private_key, answer.sealed, context=agent_id.encode(), signer=public)
+    async def _opened(self, answer: Probed, agent_id: str) -> dict[str, Json]:
+        signer = (await self._tools.store.get_agent(agent_id)).site_key
+        private = self._tools.study_key.private
+        clear = open_sealed(private, answer.sealed, context=agent_id.encode(), signer=signer)
         items: dict[str, Json] = json.loads(clear)["items"]
         return items
 

@@ -1,4 +1,4 @@
-"""What a study's sites are shielded from, and what they are not: said in status, in results and in the documents alike."""
+"""What a study's sites are shielded from, and what not: said alike in status, results and documents."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The life of one study: approvals, constants, trials until the budget is spent, the test of the picks, the result.
 
-The runner holds nothing that the store does not: whatever it finds there on a start, it goes on from. Trials are suggested in
-batches, measured as shapes together, then tuned group by group (a group: the trials whose `tune` is equal).
+The runner holds nothing that the store does not: whatever it finds there on a start, it goes on from. Trials are
+suggested in batches, measured as shapes together, then tuned group by group (a group: the trials whose `tune` is
+equal).
 """
 
 from __future__ import annotations
@@ -13,21 +14,20 @@ from dataclasses import replace
 from datetime import timedelta
 from statistics import median
 
+from autoglm_coordinator.federation.sessions import Request
+from autoglm_coordinator.scheduler.median import load_scheduler
+from autoglm_coordinator.trials.compress import Compressing, evaluate
+from autoglm_coordinator.trials.context import StudyContext, stage_key
+from autoglm_coordinator.trials.feasible import classes_that_refuse
+from autoglm_coordinator.trials.probe import Probing
+from autoglm_coordinator.trials.stages import Tools
+from autoglm_coordinator.trials.tune import Tuned, Tuning, lowest_costs, rung_values
 from autoglm_core.canonical import Json
 from autoglm_core.configuration import Configuration
 from autoglm_core.errors import AutoglmError, RemoteError
 from autoglm_core.measurement import Measurement, Split
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.trial import StageRecord, Trial, TrialState
-
-from autoglm_coordinator.federation.sessions import Request
-from autoglm_coordinator.scheduler.median import load_scheduler
-from autoglm_coordinator.trials.compress import Compressing, Variant, evaluate
-from autoglm_coordinator.trials.context import StudyContext, stage_key
-from autoglm_coordinator.trials.feasible import classes_that_refuse
-from autoglm_coordinator.trials.probe import Probing
-from autoglm_coordinator.trials.stages import Tools
-from autoglm_coordinator.trials.tune import Tuned, Tuning, lowest_costs, rung_values
 
 
 async def sum_constants(context: StudyContext, tools: Tools) -> tuple[int, ...]:
@@ -212,15 +212,3 @@ def _joined(
 ) -> dict[str, dict[str, Measurement]]:
     """Accuracy is a property of the artifact: every class gets the same scores beside its own figures."""
     return {name: {**figures, **scores} for name, figures in by_class.items()}
-
-
-async def variants_of(context: StudyContext, tools: Tools, trials: Sequence[Trial]) -> dict[int, Variant]:
-    """The exported variants of completed trials, by trial number; all from the store."""
-    variants: dict[int, Variant] = {}
-    for trial in trials:
-        key = context.tune_key(trial.configuration.tune)
-        stored = await tools.store.get_stage(key)
-        if stored is not None:
-            compressing = Compressing(context, tools, Tuned.from_json(key, stored))
-            variants[trial.number] = (await compressing.run([trial.configuration]))[0]
-    return variants

@@ -6,15 +6,14 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from autoglm_core.canonical import Json
-from autoglm_core.privacy.sealing import StudyKey
-from autoglm_core.trial import StageName, StageRecord
-from autoglm_workloads.child.host import ChildProcess, Reply
-
 from autoglm_coordinator.federation.fleet import Fleet
 from autoglm_coordinator.federation.leases import HostLeases
 from autoglm_coordinator.federation.sessions import Sessions
 from autoglm_coordinator.store.api import Store
+from autoglm_core.canonical import Json
+from autoglm_core.privacy.sealing import StudyKey
+from autoglm_core.trial import StageName, StageRecord
+from autoglm_workloads.child.host import ChildProcess, Reply
 
 CHILD_SECONDS = 600.0
 """No export, initialisation or suggestion takes this long; a child that does is replaced."""

@@ -1,6 +1,6 @@
 """The studies of a deployment: submitted, approved, run, stopped, taken up again after a restart.
 
-    awaiting-approval -> running -> completed | stopped | failed
+awaiting-approval -> running -> completed | stopped | failed
 """
 
 from __future__ import annotations
@@ -10,12 +10,6 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from autoglm_core.canonical import Json, canonical_json, json_digest
-from autoglm_core.clock import Clock
-from autoglm_core.errors import AutoglmError, Conflict, Kind, NotFound
-from autoglm_core.privacy.roster import Roster
-from autoglm_core.study import Study
-from autoglm_workloads.registry import load_workload
 
 from autoglm_coordinator.federation.transport import EndStudy, Link, OfferStudy
 from autoglm_coordinator.store.api import StudyRecord, StudyState
@@ -23,6 +17,12 @@ from autoglm_coordinator.trials.context import Progress, StudyContext, stage_key
 from autoglm_coordinator.trials.finish import finish
 from autoglm_coordinator.trials.runner import Search, sum_constants
 from autoglm_coordinator.trials.stages import Tools
+from autoglm_core.canonical import Json, canonical_json, json_digest
+from autoglm_core.clock import Clock
+from autoglm_core.errors import AutoglmError, Conflict, Kind, NotFound
+from autoglm_core.privacy.roster import Roster
+from autoglm_core.study import Study
+from autoglm_workloads.registry import load_workload
 
 LOG = logging.getLogger(__name__)
 
@@ -236,7 +236,9 @@ class Studies:
         running.wanted, running.sites_wanted = len(agents), len(wanted["sites"])
         offered: dict[str, Link] = {}
         while True:
-            decisions = {entry.agent_id: entry.approved for entry in await self._tools.store.list_decisions(record.study_id)}
+            decisions = {
+                entry.agent_id: entry.approved for entry in await self._tools.store.list_decisions(record.study_id)
+            }
             running.approved = sum(decisions.get(agent, False) for agent in agents)
             undecided = [agent for agent in agents if agent not in decisions]
             if not undecided:
@@ -260,8 +262,7 @@ class Studies:
         return {
             "sites": [entry.agent_id for entry in facts if entry.agent_id in members and declared in entry.data],
             "devices": {
-                name: [entry.agent_id for entry in facts if entry.device_class == name]
-                for name in study.device_classes
+                name: [entry.agent_id for entry in facts if entry.device_class == name] for name in study.device_classes
             },
         }
 

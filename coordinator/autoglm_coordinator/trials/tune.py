@@ -1,8 +1,8 @@
 """TUNE: federated rounds on the cohort until the last round, or until the scheduler stops at a rung.
 
-Every round is one commit: weights, aggregator state and counters together. After a crash the TUNE goes on behind the last commit,
-and because initial weights, training seeds, rounding and the integer sum are functions of the TUNE key and the round, a round that
-is run again gives the same bits.
+Every round is one commit: weights, aggregator state and counters together. After a crash the TUNE goes on behind the
+last commit, and because initial weights, training seeds, rounding and the integer sum are functions of the TUNE key
+and the round, a round that is run again gives the same bits.
 """
 
 from __future__ import annotations
@@ -17,6 +17,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autoglm_coordinator.federation.aggregator_state import AggregatorState
+from autoglm_coordinator.federation.aggregators import load_aggregator
+from autoglm_coordinator.federation.sessions import Request, training_seed
+from autoglm_coordinator.scheduler.api import Decision, RungValue, Scheduler
+from autoglm_coordinator.store.api import RoundRecord
+from autoglm_coordinator.trials.context import StudyContext, stage_key
+from autoglm_coordinator.trials.stages import Tools
 from autoglm_core.canonical import Json
 from autoglm_core.configuration import Configuration, Values
 from autoglm_core.counters import without_prefix
@@ -28,14 +35,6 @@ from autoglm_core.task import ManifestItem
 from autoglm_core.trial import StageName, StageRecord, Trial
 from autoglm_core.workload import Vector
 
-from autoglm_coordinator.federation.aggregator_state import AggregatorState
-from autoglm_coordinator.federation.aggregators import load_aggregator
-from autoglm_coordinator.federation.sessions import Request, training_seed
-from autoglm_coordinator.scheduler.api import Decision, RungValue, Scheduler
-from autoglm_coordinator.store.api import RoundRecord
-from autoglm_coordinator.trials.context import StudyContext, stage_key
-from autoglm_coordinator.trials.stages import Tools
-
 LOG = logging.getLogger(__name__)
 ITEM = "model"
 """The key of the one model in a TRAIN or VALIDATE session."""
@@ -43,7 +42,10 @@ ITEM = "model"
 
 @dataclass(frozen=True)
 class Tuned:
-    """A TUNE that ended. `parameters`: artifact of the weights; `validation`: the received model's, after the last round run."""
+    """A TUNE that ended.
+
+    `parameters`: artifact of the weights; `validation`: the received model's, after the last round run.
+    """
 
     key: str
     parameters: str
@@ -112,7 +114,7 @@ class Tuning:
         validation: dict[str, Measurement] = {}
         stopped = False
         while not stopped:
-            if record.round in self._context.study.rungs or record.round == rounds:
+            if record.round in self._context.study.rungs:
                 validation = await self._validate(record)
                 stopped = record.round < rounds and self._stops(record, validation)
             if stopped or record.round == rounds:
@@ -124,11 +126,10 @@ class Tuning:
     async def _begin(self) -> RoundRecord:
         context = self._context
         tune = dict(self._configuration.tune)
-        # Never zeros, and no two TUNEs alike: a model that every site received says nothing about what it was made from.
+        # Never zeros, and no two TUNEs alike: what a site sends then says nothing about another TUNE's model.
         seed = hashlib.sha256(f"autoglm/v1/initial/{context.study.seed}/{self.key}".encode()).hexdigest()
         reply = await self._tools.in_child("initial", {"study": context.study_json, "tune": tune, "seed": seed})
-        weights = bytes(reply.blobs[0])
-        model = await self._tools.store.put_artifact(weights)
+        model = await self._tools.store.put_artifact(bytes(reply.blobs[0]))
         record = RoundRecord(tune_key=self.key, round=0, model=model, aggregator_state=None, counters={})
         await self._tools.store.commit_round(record)
         return record
@@ -240,7 +241,7 @@ async def rung_values(context: StudyContext, tools: Tools, trials: Sequence[Tria
     values = []
     for key, group in groups.items():
         costs = lowest_costs(context.study, group)
-        for number in (*context.study.rungs, context.study.rounds):
+        for number in context.study.rungs:
             stored = await tools.store.get_stage(rung_key(key, number))
             if stored is not None:
                 values.append(RungValue(key, number, measurements_from_json(stored["validation"]), costs))

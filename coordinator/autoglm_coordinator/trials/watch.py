@@ -6,10 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autoglm_coordinator.report.fronts import pareto_fronts
 from autoglm_core.study import Study
 from autoglm_core.trial import Trial, TrialState
-
-from autoglm_coordinator.report.fronts import pareto_fronts
 
 if TYPE_CHECKING:
     from autoglm_coordinator.store.api import Store
@@ -18,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Standing:
-    """One look at a study. Times in seconds; `best`: the first objective's best validation figure, None before there is one."""
+    """One look at a study.
+
+    Times in seconds; `best`: the first objective's best validation figure, None before there is one.
+    """
 
     state: str
     final: bool

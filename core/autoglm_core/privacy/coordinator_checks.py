@@ -1,13 +1,14 @@
-"""What the coordinator checks of each site's message; raises and changes nothing, so that one site cannot end a session.
+"""What the coordinator checks of each message; raises and changes nothing, so that one site cannot end a session.
 
-Every message is signed by the site key in the roster, names the site whose connection it came over, and belongs to this spec.
+Every message is signed by the site key in the roster, names the site whose connection it came over, and belongs to
+this spec.
 """
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-from autoglm_core.privacy.bodies import Advert, Masked, Shares, ShareKind, SurvivorSignature, Unmask
+from autoglm_core.privacy.bodies import Advert, Masked, ShareKind, Shares, SurvivorSignature, Unmask
 from autoglm_core.privacy.coordinator_states import Summed
 from autoglm_core.privacy.errors import (
     BadShare,
@@ -49,18 +50,20 @@ class Desk:
             raise BadShare(site=site)
         return shares
 
-    def masked(self, site: str, message: Message, *, vector: MaskedVector) -> None:
+    def masked(self, site: str, message: Message, *, vector: MaskedVector) -> Masked:
         """The header is signed and names exactly this vector, which has the spec's layout."""
         header = self._read(Masked.decode(message.body), site, message)
         vector.require(self.spec.layout)
         if header.vector.hex() != vector.sha256:
             raise WrongSession(kind=message.kind.label)
+        return header
 
-    def signature(self, site: str, message: Message, *, summed: Summed) -> None:
+    def signature(self, site: str, message: Message, *, summed: Summed) -> SurvivorSignature:
         """The site signed exactly the list that is in force."""
         statement = self._read(SurvivorSignature.decode(message.body), site, message)
         if statement.survivors != summed.survivors.list_hash:
             raise SurvivorsChanged
+        return statement
 
     def unmask(self, site: str, message: Message, *, summed: Summed) -> Unmask:
         """One share of the right kind for every sharer; whether they are right is for `require_true_shares`."""
@@ -85,10 +88,13 @@ class Desk:
             if opened != committed:
                 raise BadShare(site=unmask.site_id)
 
+    def statement(self, unmask: Unmask) -> SurvivorSignature:
+        """The statement whose signature an unmask message carries."""
+        return SurvivorSignature(self.spec.digest, unmask.site_id, unmask.survivors)
+
     def own_statement(self, unmask: Unmask) -> Message:
-        """The survivor signature that an unmask message carries, as its own message."""
-        statement = SurvivorSignature(self.spec.digest, unmask.site_id, unmask.survivors)
-        return Message(MessageKind.SURVIVOR_SIGNATURE, statement.encode(), unmask.signature)
+        """That statement and its signature as the message that once came alone."""
+        return Message(MessageKind.SURVIVOR_SIGNATURE, self.statement(unmask).encode(), unmask.signature)
 
     def _read(self, body: Body, site: str, message: Message) -> Body:
         require_session(body.spec, self.spec, message.kind)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from autoglm_core.errors import AutoglmError, InvalidInput, Kind, Scalar
 
 
@@ -29,9 +31,10 @@ class Refused(AutoglmError):
 
     code = "session-refused"
     kind = Kind.ABORTED
+    advice: ClassVar[str] = "nothing was released, a new session may be tried"
 
     def __init__(self, text: str, **data: Scalar) -> None:
-        super().__init__(f"{text}; nothing was released, a new session may be tried", **data)
+        super().__init__(f"{text}; {self.advice}", **data)
 
 
 class WrongSession(Refused):
@@ -47,9 +50,10 @@ class BadSignature(Refused):
     """A signature does not verify under the key that the accepted roster holds for `site`."""
 
     code = "bad-signature"
+    advice = "compare the fingerprint of the sender's key with the accepted roster"
 
     def __init__(self, *, name: str, site: str = "") -> None:
-        super().__init__(f"{name} is not signed by the roster key of {site or 'its sender'}", name=name, site=site)
+        super().__init__(f"{name} is not signed by the key of {site or 'its sender'}", name=name, site=site)
 
 
 class BadKey(Refused):

@@ -1,8 +1,9 @@
 """From shares to the sum: which masks are still in it, and how they are taken out.
 
-A survivor's pairwise masks with other survivors cancel. What is left is every survivor's self mask, and its masks with sharers that
-dropped. The first are rebuilt from shares of seeds, the second from shares of the dropped sites' mask keys; each rebuilt secret is
-compared with what its owner advertised, so a dealer that shared something else is caught.
+A survivor's pairwise masks with other survivors cancel. What is left is every survivor's self mask, and its masks
+with sharers that dropped. The first are rebuilt from shares of seeds, the second from shares of the dropped sites'
+mask keys; each rebuilt secret is compared with what its owner advertised, so a dealer that shared something else is
+caught.
 """
 
 from __future__ import annotations

@@ -182,8 +182,9 @@ def _upload(me: Site, state: Ready, vector: ClearVector) -> Step:
 
 
 def _header(me: Site, vector: MaskedVector) -> UploadMasked:
-    header = MaskedHeader(me.spec.digest, me.site_id, bytes.fromhex(vector.sha256))
-    return UploadMasked(vector, signed(header, key=me.key))
+    image = vector.sha256
+    header = MaskedHeader(me.spec.digest, me.site_id, bytes.fromhex(image))
+    return UploadMasked(replace(vector, known_sha256=image), signed(header, key=me.key))
 
 
 def _one_kind(dealer: str, state: Signed) -> tuple[str, ShareKind, OpenShare]:

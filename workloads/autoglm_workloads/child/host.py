@@ -95,8 +95,10 @@ class ChildProcess:
             await self._ready()
 
     async def close(self) -> None:
-        """Kill the child; later calls raise `ChildClosed`."""
+        """Kill the child; a call in flight raises `ChildDied`, later ones `ChildClosed`."""
         self._closed = True
+        if self._running is not None:
+            self._running.process.kill()  # now: the lock is free only after the call in flight
         async with self._lock:
             await self._discard()
 

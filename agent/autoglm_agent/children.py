@@ -1,0 +1,87 @@
+"""The warm children of one agent: one per approved study at a site, one for measuring on a device."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoglm_agent.config import AgentConfig
+from autoglm_workloads.child.host import ChildProcess
+
+if TYPE_CHECKING:
+    from autoglm_core.study import Study
+
+SITE_TASKS = "autoglm_workloads.site_tasks:TABLE"
+MEASURE_TASKS = "autoglm_agent.measure.tasks:TABLE"
+LOAD_SECONDS = 300.0
+
+
+class Children:
+    """Starts children on demand and keeps them until their study ends."""
+
+    def __init__(self, config: AgentConfig, *, crash_log: Path) -> None:
+        self._config = config
+        self._crash_log = crash_log
+        self._sites: dict[str, ChildProcess] = {}
+        self._device: ChildProcess | None = None
+
+    def of_study(self, study_id: str) -> ChildProcess:
+        """The child that holds this site's rows for a study; its first call starts it."""
+        if study_id not in self._sites:
+            self._sites[study_id] = self._site_child()
+        return self._sites[study_id]
+
+    def of_device(self) -> ChildProcess:
+        """The child that measures, bound to the device's processors."""
+        if self._device is None:
+            device = self._config.device
+            cpus = () if device is None else device.cpus
+            self._device = ChildProcess(
+                tasks=MEASURE_TASKS,
+                cpus=cpus or None,
+                memory_bytes=self._config.limits.memory_bytes,
+                crash_log=self._crash_log,
+            )
+        return self._device
+
+    async def warm(self, study_id: str, study: Study) -> None:
+        """Start the child of `study_id`; at a site read its rows, so that what is wrong with them shows now.
+
+        Raises:
+            RemoteError: the workload refused the data.
+            ChildDied, TaskTimedOut: the child did not come up.
+        """
+        if self._config.device is not None:
+            await self.of_device().start()
+            return
+        meta = {"study": study.to_json(), "data": str(self._config.data[study.data].path)}
+        await self.of_study(study_id).call("load", meta, timeout=LOAD_SECONDS)
+
+    async def try_data(self, study: Study) -> None:
+        """Read the rows for `study` in a child of its own that ends with it; raises as `warm`."""
+        if self._config.device is None:
+            meta = {"study": study.to_json(), "data": str(self._config.data[study.data].path)}
+            async with self._site_child() as child:
+                await child.call("load", meta, timeout=LOAD_SECONDS)
+
+    async def forget(self, study_id: str) -> None:
+        """End the child of a study that is over."""
+        child = self._sites.pop(study_id, None)
+        if child is not None:
+            await child.close()
+
+    async def close(self) -> None:
+        """End all of them."""
+        children = [*self._sites.values(), *([] if self._device is None else [self._device])]
+        self._sites, self._device = {}, None
+        await asyncio.gather(*(child.close() for child in children))
+
+    def _site_child(self) -> ChildProcess:
+        limits = self._config.limits
+        return ChildProcess(
+            tasks=SITE_TASKS,
+            threads=limits.threads,
+            memory_bytes=limits.memory_bytes,
+            crash_log=self._crash_log,
+        )

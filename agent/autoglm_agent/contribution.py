@@ -1,0 +1,142 @@
+"""A site's own numbers for one session: from the child's answer to the clear vector that the session masks.
+
+The clear vector never leaves this process; `Contribution` names what a retried session may use again, because the same
+manifest and purpose give the same bits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoglm_agent.admission import Admitted
+from autoglm_agent.line import Line
+from autoglm_core.canonical import Json
+from autoglm_core.privacy.ring import quantize, rounding_key
+from autoglm_core.privacy.session_spec import Purpose
+from autoglm_core.privacy.vectors import ClearVector
+from autoglm_workloads.child.host import ChildProcess, Reply
+
+Integers = NDArray[np.int64]
+
+
+class Contribution:
+    """Computes one session's clear vector. `secret`: the site's, for rounding; `data`: path of its rows."""
+
+    def __init__(self, admitted: Admitted, *, site_id: str, secret: bytes, data: str, seconds: float) -> None:
+        self._admitted = admitted
+        self._site_id = site_id
+        self._secret = secret
+        self._data = data
+        self._seconds = seconds
+
+    @property
+    def key(self) -> tuple[str, Purpose, str]:
+        """Equal for two sessions that ask this site for the same numbers; rounding is not part of it."""
+        spec = self._admitted.spec
+        return spec.study_hash, spec.purpose, spec.manifest_hash
+
+    async def compute(self, line: Line, child: ChildProcess) -> Reply:
+        """Fetch the inputs and let the child work.
+
+        Raises:
+            RefusedWith: an artifact is not to be had.
+            RemoteError, ChildDied, TaskTimedOut: the child's work failed.
+        """
+        items = self._admitted.manifest.items
+        study = self._admitted.spec.study_id
+        inputs = await asyncio.gather(*(line.fetch(item.artifact, study=study) for item in items))
+        task, meta, with_constants = self._task()
+        constants = [self._constants()] if with_constants else []
+        return await child.call(task, {**self._common(), **meta}, [*constants, *inputs], timeout=self._seconds)
+
+    def vector(self, reply: Reply) -> ClearVector:
+        """The child's answer as ring elements of the session; milliseconds of numpy.
+
+        Raises:
+            NonFiniteUpdate, BadWeight, WrongVector: the answer cannot be summed.
+        """
+        spec = self._admitted.spec
+        weight = int(reply.meta["weight"])
+        if spec.purpose is not Purpose.TRAIN:
+            tail = _tail(weight, reply.blobs, spec.layout.tail)
+            return ClearVector(body=np.zeros(0, spec.layout.body_dtype), tail=tail)
+        delta = np.frombuffer(reply.blobs[0], "<f4")
+        body, clipped = quantize(delta, weight=weight, spec=spec, rounding_key=rounding_key(self._secret, spec))
+        tail = _tail(weight, [*reply.blobs[1:], np.array([clipped], "<i8").tobytes()], spec.layout.tail)
+        return ClearVector(body=body, tail=tail)
+
+    def _common(self) -> Json:
+        return {"study": self._admitted.study.to_json(), "data": self._data}
+
+    def _constants(self) -> bytes:
+        return np.array(self._admitted.manifest.constants or (), "<i8").tobytes()
+
+    def _task(self) -> tuple[str, Json, bool]:
+        """The child's task, its own fields, and whether the study's constants go first."""
+        manifest, purpose = self._admitted.manifest, self._admitted.spec.purpose
+        if purpose is Purpose.CONSTANTS:
+            return "constants", {}, False
+        configurations = [item.configuration.to_json() for item in manifest.items]
+        if purpose is Purpose.TRAIN:
+            return "train", {"configuration": configurations[0], "seed": self._seed()}, True
+        if purpose is Purpose.CALIBRATE:
+            return "calibrate", {"configurations": configurations}, False
+        meta = {"configurations": configurations, "split": str(manifest.split)}
+        in_framework = manifest.items[0].form == "parameters"
+        return ("evaluate", meta, True) if in_framework else ("evaluate-model", meta, False)
+
+    def _seed(self) -> str:
+        """This site's own: two sites with the same rows must not draw the same batches."""
+        shared = bytes.fromhex(self._admitted.manifest.seed)
+        return sha256(b"autoglm/v1/site-seed/" + shared + b"/" + self._site_id.encode()).hexdigest()
+
+
+def _tail(weight: int, blobs: Sequence[bytes | memoryview], size: int) -> NDArray[np.uint64]:
+    """Weight and counters as `(size,)` lanes modulo 2^64."""
+    tail = np.empty(size, "<i8")
+    tail[:1] = weight
+    if size > 1:
+        np.concatenate([np.frombuffer(blob, "<i8") for blob in blobs], out=tail[1:])
+    return tail.view("<u8")
+
+
+class Computations:
+    """The child's work in progress, at most one per study: a session that is tried again finds it running or done.
+
+    Work that no session wants any more is stopped when the study's next session wants other work; the child is replaced
+    then, which costs a second. That is cheaper than to wait for a training whose result nobody takes.
+    """
+
+    def __init__(self) -> None:
+        self._running: dict[str, tuple[object, asyncio.Task[Reply]]] = {}
+
+    async def result(self, study_id: str, key: object, begin: Callable[[], Coroutine[Any, Any, Reply]]) -> Reply:
+        """The reply for `key`, begun now unless it was before; raises what it raised."""
+        known = self._running.get(study_id)
+        if known is None or known[0] != key or _failed(known[1]):
+            await self.forget(study_id)
+            known = key, asyncio.create_task(begin())
+            self._running[study_id] = known
+        return await asyncio.shield(known[1])
+
+    async def forget(self, study_id: str) -> None:
+        """Stop and drop the work of `study_id`."""
+        known = self._running.pop(study_id, None)
+        if known is not None:
+            known[1].cancel()
+            await asyncio.gather(known[1], return_exceptions=True)
+
+    async def close(self) -> None:
+        """Stop all of it."""
+        for study_id in list(self._running):
+            await self.forget(study_id)
+
+
+def _failed(task: asyncio.Task[Reply]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)

@@ -1,0 +1,151 @@
+"""An agent's connection as its tasks see it: say something, fetch an artifact, deliver a vector.
+
+The connection behind it changes (a renewal, a lost network, a coordinator that restarts); tasks keep this object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import grpc.aio
+
+from autoglm_agent.backoff import Backoff
+from autoglm_agent.egress import Egress
+from autoglm_agent.outgoing import FetchArtifact, StreamMessage, UploadVector
+from autoglm_core.canonical import digest
+from autoglm_core.codes import RefusalCode, RefusedWith
+from autoglm_core.errors import Kind
+from autoglm_protos.errors import translate
+from autoglm_protos.v1 import agent_pb2 as pb
+
+if TYPE_CHECKING:
+    from autoglm_protos.v1.agent_pb2_grpc import AgentServiceAsyncStub
+
+LARGEST_ARTIFACT = 2**31
+KEPT_BYTES = 12 * 2**20
+"""A round's model is asked for again by the evaluation that follows; more than this much is fetched twice."""
+_PASSING = frozenset({Kind.UNAVAILABLE, Kind.ABORTED, Kind.EXHAUSTED})
+
+
+class Connected(Protocol):
+    """A stream that said hello and was welcomed."""
+
+    @property
+    def stub(self) -> AgentServiceAsyncStub:
+        """The calls beside the stream."""
+        ...
+
+    def put(self, message: pb.AgentMessage) -> None:
+        """Queue a message; one that comes after the end is dropped."""
+        ...
+
+
+class Line:
+    """Sends through whatever connection there is at the moment."""
+
+    def __init__(self, egress: Egress) -> None:
+        self._egress = egress
+        self._connection: Connected | None = None
+        self._up = asyncio.Event()
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._connection is not None
+
+    def attach(self, connection: Connected) -> None:
+        """Use `connection` from now on."""
+        self._connection = connection
+        self._up.set()
+
+    def detach(self, connection: Connected) -> None:
+        """`connection` ended; nothing to do where another took its place."""
+        if self._connection is connection:
+            self._connection = None
+            self._up.clear()
+
+    def send(self, message: StreamMessage) -> None:
+        """Say `message`; without a connection it is dropped, for the coordinator counts this agent as lost.
+
+        Raises:
+            NotAllowedOut: it may not leave.
+        """
+        if self._connection is not None:
+            self._connection.put(self._egress.admit(message))
+
+    async def fetch(self, sha256: str, *, study: str) -> bytes:
+        """The artifact of that hash; goes on where it stopped when the connection breaks.
+
+        Raises:
+            RefusedWith: `artifact-unavailable` or `artifact-damaged`.
+        """
+        if sha256 in self._kept:
+            self._kept.move_to_end(sha256)
+            return self._kept[sha256]
+        received = bytearray()
+        delays = Backoff()
+        while not await self._receive(sha256, received, study):
+            await asyncio.sleep(delays.next())
+        data = bytes(received)
+        if await asyncio.to_thread(digest, data) != sha256:
+            raise RefusedWith(RefusalCode.ARTIFACT_DAMAGED)
+        self._keep(sha256, data)
+        return data
+
+    async def _receive(self, sha256: str, received: bytearray, study: str) -> bool:
+        """Append what is missing; whether it is complete."""
+        request = self._egress.admit_fetch(FetchArtifact(sha256, len(received), study))
+        total = None
+        try:
+            async for chunk in (await self._stub()).Get(request):
+                total = chunk.total if total is None else total
+                if max(total, len(received) + len(chunk.data)) > LARGEST_ARTIFACT:
+                    raise RefusedWith(RefusalCode.ARTIFACT_DAMAGED)
+                received += chunk.data
+        except grpc.aio.AioRpcError as failure:
+            if translate(failure).kind not in _PASSING:
+                raise RefusedWith(RefusalCode.ARTIFACT_UNAVAILABLE) from None
+            return False
+        return total is not None and len(received) >= total
+
+    def _keep(self, sha256: str, data: bytes) -> None:
+        self._kept[sha256] = data
+        while self._kept and sum(map(len, self._kept.values())) > KEPT_BYTES:
+            self._kept.popitem(last=False)
+
+    async def upload(self, message: UploadVector) -> None:
+        """Deliver a masked vector; when the connection breaks the same bytes are sent again.
+
+        Raises:
+            RefusedWith: `upload-failed`: the coordinator does not want it any more.
+            NotAllowedOut: it may not leave.
+        """
+        delays = Backoff()
+        while True:
+            chunks = await asyncio.to_thread(self._egress.admit_upload, message)
+            try:
+                reply = await (await self._stub()).Put(_asynchronous(chunks))
+            except grpc.aio.AioRpcError as failure:
+                if translate(failure).kind not in _PASSING:
+                    raise RefusedWith(RefusalCode.UPLOAD_FAILED) from None
+                await asyncio.sleep(delays.next())
+                continue
+            if not reply.stored:
+                raise RefusedWith(RefusalCode.UPLOAD_FAILED)
+            return
+
+    async def _stub(self) -> AgentServiceAsyncStub:
+        """The calls of the present connection; waits for one."""
+        while self._connection is None:
+            await self._up.wait()
+        return self._connection.stub
+
+
+async def _asynchronous(chunks: Iterator[pb.PutChunk]) -> AsyncIterator[pb.PutChunk]:
+    for chunk in chunks:
+        yield chunk
+

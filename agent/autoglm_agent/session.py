@@ -1,0 +1,199 @@
+"""One session of the secure sum at one site: carries out what `SiteSession` asks for.
+
+The protocol does no I/O; here are its hands. Key exchange runs while the child works, for neither needs the other. Two
+points are durable before anything that depends on them leaves: the session id and the hash of the masked vector before
+its first byte, and the release before the shares. A lost connection ends a session that was not masked yet; one that
+was stays, because a coordinator that restarts asks for its shares again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from autoglm_agent.admission import Admitted
+from autoglm_agent.children import Children
+from autoglm_agent.contribution import Computations, Contribution
+from autoglm_agent.ledger import Ledger
+from autoglm_agent.line import Line
+from autoglm_agent.outgoing import FailTask, SendInSession, UploadVector
+from autoglm_core.codes import RefusalCode, RefusedWith, code_of, refusal_of
+from autoglm_core.privacy.errors import IllegalEvent
+from autoglm_core.privacy.keys import SiteKey
+from autoglm_core.privacy.messages import MessageKind
+from autoglm_core.privacy.site_events import (
+    Abort,
+    Aborted,
+    Done,
+    InputReady,
+    Received,
+    RecordRelease,
+    Send,
+    SiteEvent,
+    SiteInstruction,
+    Start,
+    UploadMasked,
+)
+from autoglm_core.privacy.site_session import SiteSession
+from autoglm_core.task import TaskId
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SiteTools:
+    """What every session of a site works with."""
+
+    site_id: str
+    key: SiteKey
+    secret: bytes
+    ledger: Ledger
+    line: Line
+    children: Children
+    computations: Computations
+    data_path: Callable[[str], str]
+
+
+class SessionRun:
+    """Takes part in one session, from the accepted offer to its end."""
+
+    def __init__(self, task: TaskId, lease: timedelta, session_id: bytes, tools: SiteTools) -> None:
+        self.task = task
+        self.session_id = session_id
+        self._lease = lease
+        self._tools = tools
+        self._events: asyncio.Queue[SiteEvent] = asyncio.Queue()
+        self._uploads: list[asyncio.Task[None]] = []
+        self._ended = False
+
+    @property
+    def masked(self) -> bool:
+        """Whether this site's vector left: shares may be asked for even after the connection was lost."""
+        return bool(self._uploads)
+
+    def put(self, event: SiteEvent) -> None:
+        """Deliver an event; they are taken one by one, in order."""
+        self._events.put_nowait(event)
+
+    async def run(self, admitted: Admitted) -> None:
+        """Until the session is over here.
+
+        Raises:
+            RefusedWith: the session machine refused spec or roster; nothing was drawn.
+        """
+        machine = self._open(admitted)
+        self.put(Start())
+        work = asyncio.create_task(self._contribute(admitted))
+        try:
+            async with asyncio.timeout(self._lease.total_seconds()):
+                while not self._ended:
+                    await self._step(machine, await self._events.get())
+                await asyncio.gather(*self._uploads, return_exceptions=True)
+        except TimeoutError:
+            await self._give_up(machine, RefusalCode.LEASE_EXPIRED)
+        finally:
+            beside = (work, *self._uploads)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+    def _open(self, admitted: Admitted) -> SiteSession:
+        tools = self._tools
+        try:
+            return SiteSession(
+                admitted.spec,
+                admitted.roster,
+                tools.site_id,
+                tools.key,
+                entropy=os.urandom,
+                allow_unmasked=admitted.allow_unmasked,
+                earlier=admitted.earlier,
+            )
+        except Exception as error:
+            LOG.warning("session refused: %s", error)
+            raise RefusedWith(refusal_of(error)) from error
+
+    async def _step(self, machine: SiteSession, event: SiteEvent) -> None:
+        try:
+            instructions = await self._handle(machine, event)
+            for instruction in instructions:
+                await self._carry_out(instruction)
+        except IllegalEvent as error:
+            # Out of turn or twice: the state is as it was, and a peer's mistake must not end our part.
+            LOG.info("session message ignored: %s", error)
+        except Exception as error:
+            LOG.warning("session given up: %s", error, exc_info=refusal_of(error) is RefusalCode.INTERNAL)
+            await self._give_up(machine, refusal_of(error))
+
+    async def _handle(self, machine: SiteSession, event: SiteEvent) -> list[SiteInstruction]:
+        # Masking is milliseconds of cipher and numpy: it stays off the event loop, the rest is too short for a thread.
+        if isinstance(event, InputReady) or (
+            isinstance(event, Received) and event.message.kind is MessageKind.SHARES_FOR
+        ):
+            return await asyncio.to_thread(machine.handle, event)
+        return machine.handle(event)
+
+    async def _carry_out(self, instruction: SiteInstruction) -> None:
+        match instruction:
+            case Send(message):
+                self._tools.line.send(SendInSession(self.session_id, message, self.task.study_id))
+            case UploadMasked():
+                await self._upload(instruction)
+            case RecordRelease():
+                await asyncio.to_thread(self._tools.ledger.record_release, instruction)
+            case Done():
+                await self._tools.computations.forget(self.task.study_id)
+                self._ended = True
+            case Aborted(code, _):
+                self._end(code_of(code))
+
+    def _end(self, code: RefusalCode) -> None:
+        """Our part is given up: whoever cancelled it knows, everyone else is told; a vector on its way is stopped."""
+        self._ended = True
+        for upload in self._uploads:
+            upload.cancel()
+        if code is not RefusalCode.CANCELLED:
+            self._tools.line.send(FailTask(self.task, code))
+
+    async def _upload(self, instruction: UploadMasked) -> None:
+        vector = instruction.vector
+        await asyncio.to_thread(
+            self._tools.ledger.use_session, self.session_id, study_id=self.task.study_id, vector=vector.sha256
+        )
+        upload = UploadVector(self.session_id, vector, instruction.message, self.task.study_id)
+        self._uploads.append(asyncio.create_task(self._deliver(upload)))
+
+    async def _deliver(self, message: UploadVector) -> None:
+        try:
+            await self._tools.line.upload(message)
+        except RefusedWith as refusal:
+            self.put(Abort(str(refusal.reason)))
+
+    async def _contribute(self, admitted: Admitted) -> None:
+        tools, spec = self._tools, admitted.spec
+        contribution = Contribution(
+            admitted,
+            site_id=tools.site_id,
+            secret=tools.secret,
+            data=tools.data_path(admitted.study.data),
+            seconds=self._lease.total_seconds(),
+        )
+        child = tools.children.of_study(spec.study_id)
+        try:
+            reply = await tools.computations.result(
+                spec.study_id, contribution.key, lambda: contribution.compute(tools.line, child)
+            )
+            self.put(InputReady(await asyncio.to_thread(contribution.vector, reply)))
+        except Exception as error:
+            LOG.warning("no contribution to a %s session: %s", spec.purpose, error)
+            self.put(Abort(str(refusal_of(error))))
+
+    async def _give_up(self, machine: SiteSession, code: RefusalCode) -> None:
+        if not self._ended:
+            for instruction in machine.handle(Abort(str(code))):
+                await self._carry_out(instruction)
+        self._ended = True

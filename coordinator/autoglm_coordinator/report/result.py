@@ -1,0 +1,72 @@
+"""`result.json`: what a study came to, in one file that needs no other to be read. Format 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from autoglm_coordinator.report.fronts import pareto_fronts
+from autoglm_core.canonical import Json
+from autoglm_core.measurement import Measurement, measurements_to_json
+from autoglm_core.trial import Trial
+
+if TYPE_CHECKING:
+    from autoglm_core.study import Study
+
+FORMAT = 1
+
+
+def build_result(
+    *,
+    study: Study,
+    study_id: str,
+    trials: Sequence[Trial],
+    tests: Mapping[int, Mapping[str, Measurement]],
+    protection: Json,
+    stopped: str,
+    study_seconds: float,
+) -> Json:
+    """The content of result.json.
+
+    Args:
+        study: as approved.
+        study_id: its id in this deployment.
+        trials: all of them, in any order.
+        tests: test figures of the picks by trial number; empty while the study runs.
+        protection: what was in force.
+        stopped: why the study ended (trials, wall, space, operator), or the state it is in.
+        study_seconds: wall time from the first suggestion to the result.
+    """
+    ordered = sorted(trials, key=lambda trial: trial.number)
+    fronts = pareto_fronts(study, ordered)
+    value: Json = {
+        "format": FORMAT,
+        "study": {"id": study_id, "hash": f"sha256:{study.hash}", "seed": study.seed},
+        "stopped": stopped,
+        "study_seconds": round(study_seconds, 1),
+        "protection": protection,
+        "objectives": [{"name": item.metric, "direction": str(item.direction)} for item in study.objectives],
+        "trials": [_trial(trial, tests.get(trial.number, {})) for trial in ordered],
+        "fronts": {
+            name: [_pick(study, trial, name, tests.get(trial.number, {})) for trial in front]
+            for name, front in fronts.items()
+        },
+        "best": {name: front[0].number for name, front in fronts.items() if front},
+    }
+    return value if study.weighted is None else {**value, "weighted": dict(study.weighted.weights)}
+
+
+def _trial(trial: Trial, test: Mapping[str, Measurement]) -> Json:
+    value = trial.to_json()
+    # Beside the measurements, not among them: nothing that chooses between trials may come upon a test figure.
+    return {**value, "test": measurements_to_json(test)} if test else value
+
+
+def _pick(study: Study, trial: Trial, device_class: str, test: Mapping[str, Measurement]) -> Json:
+    """Objectives' means, each followed by its test figure where there is one."""
+    figures: Json = {"trial": trial.number}
+    for objective in study.objectives:
+        figures[objective.metric] = trial.measurements[device_class][objective.metric].mean
+        if objective.metric in test:
+            figures[f"test_{objective.metric}"] = test[objective.metric].mean
+    return figures

@@ -1,0 +1,205 @@
+"""A study from its declaration, as a user writes it or in canonical form.
+
+What only a workload knows, its version and its metrics, is passed in as `WorkloadFacts`: core knows no workloads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from autoglm_core.canonical import canonical_json
+from autoglm_core.configuration import Configuration, Value
+from autoglm_core.constraint import Constraint
+from autoglm_core.objective import Direction, Objective, Weighted, usual_direction
+from autoglm_core.parameter import FloatParameter, FreeParameter, Part
+from autoglm_core.parse_parameter import parse_parameters
+from autoglm_core.parse_schema import parse_schema
+from autoglm_core.parse_settings import parse_budget, parse_model, parse_protection, parse_sampler, parse_split
+from autoglm_core.section import Section, as_integer, as_list, as_mapping, as_number, as_scalar, as_text, one_of
+from autoglm_core.space import SearchSpace
+from autoglm_core.study import Study
+from autoglm_core.study_error import ConstraintError, ImpossibleSpace, OutsideSpace, Place, StudyError, nearest
+from autoglm_core.study_metrics import check_metrics
+
+KEYS = (
+    *("name", "workload", "workload_version", "data", "model", "schema", "search", "objectives", "weighted"),
+    *("constraints", "rounds", "rungs", "budget", "sampler", "protection", "split", "device_classes", "reference"),
+    "public_data",
+)
+DIRECTIONS = tuple(str(direction) for direction in Direction)
+
+
+@dataclass(frozen=True)
+class WorkloadFacts:
+    """What a study is checked against.
+
+    `metrics`: those that the workload's `score` yields; None leaves metrics unchecked.
+    """
+
+    version: int = 1
+    metrics: tuple[str, ...] | None = None
+
+
+def parse_study(value: object, workload: WorkloadFacts | None = None) -> Study:
+    """The study declared by `value`; a key whose value is null counts as absent.
+
+    Raises:
+        StudyError: naming the place, what is wrong there and, for a name, the nearest valid one.
+    """
+    section = Section(value, (), KEYS)
+    facts = workload or WorkloadFacts()
+    space, outcomes = _space(section)
+    weighted = Weighted(_weights(section)) if "weighted" in section else None
+    model, options = parse_model(section)
+    study = Study(
+        name=section.text("name"),
+        workload=section.text("workload"),
+        workload_version=section.integer("workload_version", facts.version),
+        data=section.text("data"),
+        model=model,
+        model_options=options,
+        schema=parse_schema(section.take("schema")),
+        space=space,
+        objectives=_objectives(section, weighted),
+        weighted=weighted,
+        constraints=outcomes,
+        rounds=section.integer("rounds"),
+        rungs=tuple(as_integer(item, ("rungs", number)) for number, item in enumerate(section.items("rungs"))),
+        budget=parse_budget(section),
+        sampler=parse_sampler(section),
+        protection=parse_protection(section),
+        split=parse_split(section),
+        device_classes=section.texts("device_classes"),
+        reference=_reference(section, space),
+        public_data=section.boolean("public_data", False),
+    )
+    if facts.metrics is not None:
+        check_metrics(study, facts.metrics)
+    return study
+
+
+def parse_canonical(value: object) -> Study:
+    """The study whose canonical form is `value`.
+
+    Raises:
+        StudyError: `value` is no study, or another spelling of one, so that its hash would not be the study's.
+    """
+    study = parse_study(value)
+    if canonical_json(study.to_json()) != canonical_json(value):
+        raise StudyError((), "is not in canonical form: send what `Study.to_json` gives")
+    return study
+
+
+def _space(section: Section) -> tuple[SearchSpace, tuple[Constraint, ...]]:
+    """The space with its own constraints, and the constraints on outcomes."""
+    search = Section(section.take("search"), ("search",), ("tune", "deploy", "constraints"))
+    parts = {
+        part: parse_parameters(search.take(part), search.at(part)) if part in search else ()
+        for part in ("tune", "deploy")
+    }
+    names = {parameter.name for parameters in parts.values() for parameter in parameters}
+    own, outcomes = list(_constraints(search)), list[Constraint]()
+    for constraint in _constraints(section):
+        (own if names.issuperset(constraint.names) else outcomes).append(constraint)
+    try:
+        space = SearchSpace(parts["tune"], parts["deploy"], tuple(own))
+        if "reference" not in section:
+            space.reference()
+    except ConstraintError as error:
+        raise StudyError(("constraints",), error.message) from None
+    except ImpossibleSpace as error:
+        raise StudyError(_place_of(error.parameter, search), error.reason, nearest=error.nearest) from None
+    return space, tuple(outcomes)
+
+
+def _place_of(name: str, search: Section) -> Place:
+    """Where the parameter `name` is declared."""
+    for part in ("tune", "deploy"):
+        entries = search.take(part) if part in search else ()
+        if isinstance(entries, Mapping) and name in entries:
+            return ("search", part, name)
+        for number, entry in enumerate(() if isinstance(entries, Mapping) else as_list(entries, search.at(part))):
+            if isinstance(entry, Mapping) and entry.get("name") == name:
+                return ("search", part, number)
+    return ("search", "constraints")
+
+
+def _constraints(section: Section) -> tuple[Constraint, ...]:
+    return tuple(
+        _constraint(item, (*section.at("constraints"), number))
+        for number, item in enumerate(section.items("constraints"))
+    )
+
+
+def _constraint(item: object, place: Place) -> Constraint:
+    try:
+        return Constraint(as_text(item, place))
+    except ConstraintError as error:
+        raise StudyError(place, error.reason) from None
+
+
+def _weights(section: Section) -> dict[str, float]:
+    entries = as_mapping(section.take("weighted"), ("weighted",))
+    return {metric: as_number(weight, ("weighted", metric)) for metric, weight in entries.items()}
+
+
+def _objectives(section: Section, weighted: Weighted | None) -> tuple[Objective, ...]:
+    if "objectives" not in section:
+        if weighted is None:
+            raise StudyError((), "one of the keys 'objectives' and 'weighted' is missing")
+        return tuple(Objective(metric, usual_direction(metric)) for metric in weighted.weights)
+    value, place = section.take("objectives"), section.at("objectives")
+    if isinstance(value, Mapping):
+        entries = as_mapping(value, place).items()
+        return tuple(Objective(metric, _direction(word, (*place, metric))) for metric, word in entries)
+    return tuple(_objective(item, (*place, number)) for number, item in enumerate(as_list(value, place)))
+
+
+def _objective(item: object, place: Place) -> Objective:
+    section = Section(item, place, ("metric", "direction"))
+    return Objective(section.text("metric"), _direction(section.take("direction"), section.at("direction")))
+
+
+def _direction(word: object, place: Place) -> Direction:
+    return Direction(one_of(word, DIRECTIONS, place))
+
+
+def _reference(section: Section, space: SearchSpace) -> Configuration | None:
+    """The declared reference; parameters that it leaves out take their usual reference value."""
+    if "reference" not in section:
+        return None
+    parts = Section(section.take("reference"), ("reference",), ("tune", "deploy"))
+    declared: dict[str, object] = {}
+    for part in Part:
+        entries = as_mapping(parts.take(part), parts.at(part)) if part in parts else {}
+        known = {parameter.name for parameter in space.ordered(part)}
+        for name in entries:
+            if name not in known:
+                raise StudyError((*parts.at(part), name), f"is no parameter of {part}", nearest=nearest(name, known))
+        declared |= entries
+
+    def choose(parameter: FreeParameter) -> Value:
+        if parameter.name not in declared:
+            return space.reference_values(parameter)[0]
+        place = ("reference", str(space.part_of(parameter.name)), parameter.name)
+        value = declared[parameter.name]
+        return as_number(value, place) if isinstance(parameter, FloatParameter) else as_scalar(value, place)
+
+    configuration = space.build(choose)
+    _check_declared(configuration, declared, space)
+    return configuration
+
+
+def _check_declared(configuration: Configuration, declared: Mapping[str, object], space: SearchSpace) -> None:
+    values = {**configuration.tune, **configuration.deploy}
+    for name, value in declared.items():
+        place = ("reference", str(space.part_of(name)), name)
+        if name not in values:
+            raise StudyError(place, "is not active in this reference")
+        if values[name] != value:
+            raise StudyError(place, "is tied to another parameter and has another value here")
+    try:
+        space.check(configuration)
+    except OutsideSpace as error:
+        raise StudyError(("reference",), error.message) from None

@@ -1,0 +1,106 @@
+"""Errors over a real connection, in all four shapes of a call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import grpc.aio
+import pytest
+
+from autoglm_core.errors import AutoglmError, Conflict, Kind, RemoteError
+from autoglm_protos.errors import METADATA_KEY, ErrorInterceptor, Unreachable, translate
+
+PRIVATE = "/srv/heart.csv row 17: age=54"
+
+
+class RosterMissing(Conflict):
+    code = "roster-missing"
+
+    def __init__(self, *, version: int) -> None:
+        super().__init__(f"accept roster {version} — first", version=version)
+
+
+def failing(error: Exception, shape: str) -> grpc.GenericRpcHandler[Any, Any]:
+    async def single(request: Any, context: Any) -> bytes:
+        raise error
+
+    async def streaming(request: Any, context: Any) -> AsyncIterator[bytes]:
+        yield b"first"
+        raise error
+
+    async def writing(request: Any, context: Any) -> None:
+        await context.write(b"first")
+        raise error
+
+    methods = {
+        "unary_unary": grpc.unary_unary_rpc_method_handler(single),
+        "stream_unary": grpc.stream_unary_rpc_method_handler(single),
+        "unary_stream": grpc.unary_stream_rpc_method_handler(streaming),
+        "stream_stream": grpc.stream_stream_rpc_method_handler(writing),
+    }
+    return grpc.method_handlers_generic_handler("test", {"call": methods[shape]})
+
+
+async def call(address: str, shape: str) -> list[bytes]:
+    async with grpc.aio.insecure_channel(address) as channel:
+        method = getattr(channel, shape)("/test/call")
+        asked = iter([b"request"]) if shape.startswith("stream") else b"request"
+        reply = method(asked, timeout=10)
+        return [await reply] if shape.endswith("unary") else [part async for part in reply]
+
+
+def outcome(error: Exception, shape: str) -> grpc.aio.AioRpcError:
+    async def story() -> grpc.aio.AioRpcError:
+        server = grpc.aio.server(interceptors=[ErrorInterceptor()])
+        server.add_generic_rpc_handlers((failing(error, shape),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        try:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call(f"127.0.0.1:{port}", shape)
+            return caught.value
+        finally:
+            await server.stop(None)
+
+    return asyncio.run(story())
+
+
+SHAPES = ["unary_unary", "stream_unary", "unary_stream", "stream_stream"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_typed_error_arrives_with_code_kind_and_data(shape: str) -> None:
+    received = translate(outcome(RosterMissing(version=3), shape))
+    assert isinstance(received, RemoteError)
+    assert (received.remote_code, received.remote_kind, received.data) == (
+        "roster-missing",
+        Kind.CONFLICT,
+        {"version": 3},
+    )
+    assert received.message == "accept roster 3 — first"
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_defect_leaves_no_text_on_the_wire(shape: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.CRITICAL):
+        failure = outcome(ValueError(PRIVATE), shape)
+    assert failure.code() is grpc.StatusCode.INTERNAL
+    metadata: Iterable[Any] = failure.trailing_metadata()
+    carried = [bytes(value) for key, value in metadata if key == METADATA_KEY]
+    assert len(carried) == 1
+    for text in (str(failure.details()), repr(failure), repr(carried)):
+        assert "heart" not in text and "ValueError" not in text
+    received = translate(failure)
+    assert isinstance(received, RemoteError) and received.remote_code == "internal-error"
+
+
+def test_nobody_there_is_unreachable() -> None:
+    async def story() -> AutoglmError:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call("127.0.0.1:1", "unary_unary")
+        return translate(caught.value)
+
+    assert isinstance(asyncio.run(story()), Unreachable)

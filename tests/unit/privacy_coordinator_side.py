@@ -1,0 +1,225 @@
+"""The honest coordinator against sites that lie, repeat themselves, answer late or vanish."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from random import Random
+
+import numpy as np
+import pytest
+
+from autoglm_core.errors import AutoglmError
+from autoglm_core.privacy import coordinator_events as at_coordinator
+from autoglm_core.privacy.bodies import Masked, OpenShare, ShareKind, Shares, Unmask
+from autoglm_core.privacy.coordinator_session import Phase
+from autoglm_core.privacy.errors import (
+    BadSignature,
+    DuplicateMessage,
+    IllegalEvent,
+    UnknownSite,
+    WrongSender,
+    WrongSession,
+)
+from autoglm_core.privacy.keys import SiteKey
+from autoglm_core.privacy.messages import Message, MessageKind, signed
+from autoglm_core.privacy.session_keys import commitment
+from autoglm_core.privacy.site_secrets import SiteSecrets
+from autoglm_core.privacy.vectors import MaskedVector, WrongVector
+from support.secure_sum_wire import Deployment, Wire, completed, inputs_for, integer_sum, result_sum
+
+
+def wired(sites: int = 5, drops: Mapping[str, Phase] | None = None) -> Wire:
+    """A session over `sites`, not yet begun."""
+    deployment = Deployment.of(sites)
+    spec = deployment.spec()
+    return Wire(deployment, spec, inputs_for(spec), drops=drops or {})
+
+
+def stopped_in(phase: Phase, *, sites: int = 5, drops: Mapping[str, Phase] | None = None) -> Wire:
+    """A session that reached `phase`, where s00 alone has not answered."""
+    wire = wired(sites, {"s00": phase, **(drops or {})})
+    wire.begin()
+    wire.settle()
+    while wire.coordinator.phase is not phase:
+        wire.feed(at_coordinator.Deadline())
+        wire.settle()
+    return wire
+
+
+def answer_of(wire: Wire, site: str, kind: MessageKind, **changes: object) -> Message:
+    """What `site` would say in this very session, with some fields changed but properly signed."""
+    honest = Wire(wire.deployment, wire.spec, wire.inputs)
+    honest.run()
+    message = honest.messages[site, kind]
+    if not changes:
+        return message
+    body = {MessageKind.UNMASK: Unmask, MessageKind.SHARES: Shares, MessageKind.MASKED: Masked}[kind].decode(message.body)
+    return signed(replace(body, **changes), key=wire.deployment.keys[site])  # type: ignore[type-var]
+
+
+def wrong_shares(body: Unmask) -> Unmask:
+    """The same message with its first share off by one."""
+    dealer, kind, share = body.shares[0]
+    return replace(body, shares=((dealer, kind, OpenShare(share.y ^ 1, share.salt)), *body.shares[1:]))
+
+
+def test_a_wrong_share_is_blamed_and_another_subset_opens_the_sum() -> None:
+    wire = stopped_in(Phase.UNMASK)
+    honest = Wire(wire.deployment, wire.spec, wire.inputs)
+    completed(honest.run())
+    lie = wrong_shares(Unmask.decode(honest.messages["s00", MessageKind.UNMASK].body))
+    wire.feed(at_coordinator.Received("s00", signed(lie, key=wire.deployment.keys["s00"])))
+    assert wire.blamed == ["s00"]
+    assert wire.outcome is not None
+    result = completed(wire.outcome)
+    assert result_sum(result) == integer_sum(list(wire.inputs.values()), wire.spec.layout)
+    assert "s00" in result.survivors
+
+
+def test_too_many_wrong_shares_end_in_a_typed_abort() -> None:
+    wire = stopped_in(Phase.UNMASK, sites=4, drops={"s01": Phase.UNMASK})
+    honest = Wire(wire.deployment, wire.spec, wire.inputs)
+    completed(honest.run())
+    lie = wrong_shares(Unmask.decode(honest.messages["s00", MessageKind.UNMASK].body))
+    wire.feed(at_coordinator.Received("s00", signed(lie, key=wire.deployment.keys["s00"])))
+    assert isinstance(wire.outcome, at_coordinator.Aborted)
+    assert wire.outcome.code == "too-few-sites"
+
+
+@pytest.mark.parametrize(
+    ("field", "drops", "culprit"), [("seed", {}, "s03"), ("mask_private", {"s03": Phase.MASK}, "s03")]
+)
+def test_a_dealer_that_shares_another_secret_is_named(
+    field: str, drops: dict[str, Phase], culprit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every share matches its commitment, but together they are not what the advert promised."""
+    deal: Callable[..., SiteSecrets] = SiteSecrets.draw.__func__  # type: ignore[attr-defined]
+    wire = wired(5, drops)
+
+    def draw(cls: type[SiteSecrets], spec: object, roster: object, *, entropy: Callable[[int], bytes]) -> SiteSecrets:
+        secrets = deal(cls, spec, roster, entropy=entropy)
+        own = Random(f"0/{culprit}").randbytes(32)
+        return replace(secrets, **{field: bytes(31) + b"\x07"}) if secrets.seed == own else secrets
+
+    monkeypatch.setattr(SiteSecrets, "draw", classmethod(draw))
+    outcome = wire.run()
+    assert isinstance(outcome, at_coordinator.Aborted)
+    assert (outcome.code, outcome.data["site"]) == ("bad-dealer", culprit)
+
+
+@pytest.mark.parametrize("lost_by", [at_coordinator.SiteLost("s00"), at_coordinator.Deadline()], ids=["lost", "deadline"])
+def test_a_late_vector_of_a_site_declared_dead_is_never_added(lost_by: at_coordinator.CoordinatorEvent) -> None:
+    wire = stopped_in(Phase.MASK)
+    wire.persists = False
+    wire.feed(lost_by)
+    assert wire.coordinator.phase is Phase.PERSIST
+    assert wire.stored is not None
+    before = wire.stored.running_sum.to_bytes()
+    late = at_coordinator.MaskedArrived("s00", wire.vectors["s00"], answer_of(wire, "s00", MessageKind.MASKED))
+    assert wire.coordinator.handle(late) == []
+    assert wire.stored.running_sum.to_bytes() == before
+    wire.feed(at_coordinator.Persisted())
+    assert wire.coordinator.handle(late) == []
+    wire.settle()
+    assert wire.outcome is not None
+    result = completed(wire.outcome)
+    assert result.dropped == ("s00",)
+    assert result_sum(result) == integer_sum([wire.inputs[s] for s in result.survivors], wire.spec.layout)
+
+
+def test_a_lost_sites_answer_within_the_same_phase_is_dropped() -> None:
+    wire = stopped_in(Phase.MASK, drops={"s01": Phase.MASK})
+    advert = answer_of(wire, "s00", MessageKind.MASKED)
+    assert wire.coordinator.waiting == ("s00", "s01")
+    before = wire.coordinator.waiting
+    assert wire.coordinator.handle(at_coordinator.Received("s02", wire.messages["s02", MessageKind.SHARES])) == []
+    assert wire.coordinator.waiting == before
+    outcome = wire.feed(at_coordinator.SiteLost("s00"))
+    assert [type(step) for step in outcome] == [at_coordinator.Aborted] or wire.coordinator.waiting == ("s01",)
+    assert wire.coordinator.handle(at_coordinator.MaskedArrived("s00", wire.vectors["s00"], advert)) == []
+
+
+def test_a_vector_that_is_not_the_one_in_its_header() -> None:
+    wire = stopped_in(Phase.MASK)
+    header = answer_of(wire, "s00", MessageKind.MASKED)
+    waiting = wire.coordinator.waiting
+    with pytest.raises(WrongSession):
+        wire.coordinator.handle(at_coordinator.MaskedArrived("s00", MaskedVector.zeros(wire.spec.layout), header))
+    small = MaskedVector(body=np.zeros(1, np.uint32), tail=np.zeros(3, np.uint64))
+    with pytest.raises(WrongVector):
+        wire.coordinator.handle(at_coordinator.MaskedArrived("s00", small, header))
+    assert wire.coordinator.waiting == waiting
+    wire.feed(at_coordinator.MaskedArrived("s00", wire.vectors["s00"], header))
+    wire.drops = {}
+    wire.settle()
+    assert wire.outcome is not None
+    assert len(completed(wire.outcome).survivors) == 5
+
+
+def test_the_same_message_twice_is_ignored_and_another_one_raises() -> None:
+    wire = stopped_in(Phase.SHARE)
+    again = wire.messages["s01", MessageKind.SHARES]
+    assert wire.coordinator.handle(at_coordinator.Received("s01", again)) == []
+    other = signed(replace(Shares.decode(again.body), sealed=()), key=wire.deployment.keys["s01"])
+    with pytest.raises(DuplicateMessage):
+        wire.coordinator.handle(at_coordinator.Received("s01", other))
+    assert wire.coordinator.waiting == ("s00",)
+
+
+def test_a_vector_twice_is_added_once() -> None:
+    wire = stopped_in(Phase.MASK)
+    again = at_coordinator.MaskedArrived("s01", wire.vectors["s01"], wire.messages["s01", MessageKind.MASKED])
+    assert wire.feed(again) == []
+    wire.feed(at_coordinator.SiteLost("s00"))
+    wire.settle()
+    assert wire.outcome is not None
+    result = completed(wire.outcome)
+    assert result_sum(result) == integer_sum([wire.inputs[s] for s in result.survivors], wire.spec.layout)
+
+
+def test_a_site_that_speaks_for_another() -> None:
+    wire = stopped_in(Phase.SHARE)
+    message = answer_of(wire, "s01", MessageKind.SHARES)
+    with pytest.raises(WrongSender):
+        wire.coordinator.handle(at_coordinator.Received("s00", message))
+    forged = signed(Shares.decode(answer_of(wire, "s00", MessageKind.SHARES).body), key=SiteKey.generate())
+    with pytest.raises(BadSignature):
+        wire.coordinator.handle(at_coordinator.Received("s00", forged))
+    with pytest.raises(UnknownSite):
+        wire.coordinator.handle(at_coordinator.Received("zz", message))
+    assert wire.coordinator.waiting == ("s00",)
+
+
+@pytest.mark.parametrize("kind", [ShareKind.SEED, ShareKind.MASK_KEY])
+def test_a_commitment_binds_dealer_receiver_and_kind(kind: ShareKind) -> None:
+    share, spec = OpenShare(5, bytes(32)), bytes(32)
+    base = commitment(share, spec=spec, dealer="a", receiver="b", kind=kind)
+    other = ShareKind.MASK_KEY if kind is ShareKind.SEED else ShareKind.SEED
+    assert base != commitment(share, spec=spec, dealer="b", receiver="a", kind=kind)
+    assert base != commitment(share, spec=spec, dealer="a", receiver="b", kind=other)
+    assert base != commitment(OpenShare(5, bytes([1] * 32)), spec=spec, dealer="a", receiver="b", kind=kind)
+    assert base != commitment(share, spec=bytes([1] * 32), dealer="a", receiver="b", kind=kind)
+
+
+def test_an_early_answer_is_illegal() -> None:
+    wire = stopped_in(Phase.ADVERTISE)
+    with pytest.raises(IllegalEvent):
+        wire.coordinator.handle(at_coordinator.Received("s01", answer_of(wire, "s01", MessageKind.UNMASK)))
+    with pytest.raises(IllegalEvent):
+        wire.coordinator.handle(at_coordinator.Persisted())
+    assert wire.coordinator.phase is Phase.ADVERTISE
+
+
+def test_a_cohort_of_three_tolerates_no_dropout_and_says_so_at_once() -> None:
+    wire = wired(3)
+    wire.feed(at_coordinator.Opened())
+    [ended] = wire.feed(at_coordinator.SiteLost("s02"))
+    assert isinstance(ended, at_coordinator.Aborted)
+    assert ended.data == {"phase": "ADVERTISE", "left": 2, "needed": 3}
+
+
+def test_every_refusal_has_its_own_code() -> None:
+    def below(kind: type[AutoglmError]) -> list[type[AutoglmError]]:
+        return [kind, *(deep for sub in kind.__subclasses__() for deep in below(sub))]
+
+    ours = [kind for kind in below(AutoglmError) if kind.__module__.startswith("autoglm_core.privacy")]
+    assert len({kind.code for kind in ours}) == len(ours)
