@@ -4,6 +4,7 @@
 #   make test                              environment, install, checks, all tests but the long ones
 #   make test-long                         the tests marked `long`: repeated kills, many seeds
 #   make check                             ruff, mypy, import directions, generated stubs
+#   make bench                             install what benchmarks compare with
 #   make protos                            write the stubs again after a change of a .proto file
 #   make clean                             remove the environment and every cache; runs/ stays
 
@@ -31,7 +32,7 @@ export OMP_NUM_THREADS ?= 1
 
 .PHONY: help
 help:
-	@sed -n '3,8s/^# *//p' $(MAKEFILE_LIST)
+	@sed -n '3,9s/^# *//p' $(MAKEFILE_LIST)
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -55,6 +56,15 @@ $(VENV)/.dev: $(VENV)/.torch pyproject.toml constraints.txt
 	@echo "install: autoglm[dev]"
 	@$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.all
+
+$(VENV)/.bench: $(VENV)/.dev
+	@echo "install: autoglm[bench]"
+	@$(PIP) install -c constraints.txt -e '.[bench]'
+	@touch $@
+
+.PHONY: bench
+bench: $(VENV)/.bench
+	@echo "ready: $(BIN)/python benchmarks/NAME.py [--json]"
 
 .PHONY: demo
 demo: $(VENV)/.all

@@ -1,9 +1,11 @@
-"""The site's own record of everything that left it: one JSON line per message, each holding the hash of the line before.
+"""The site's own record of everything that left it: one JSON line per message, each holding the hash of the line
+before.
 
-The head (the hash of the last line) is signed by the site key and acknowledged by the coordinator, so neither side can later
-shorten or rewrite the record without the other being able to show it. A line is written before its message is sent; it is
-flushed to disk before a head that covers it is signed, not at every line: a flush costs 9 ms on an ordinary disk and a round
-has six messages. A power cut can therefore lose lines that no head covered yet; the end of the process alone loses none.
+The head (the hash of the last line) is signed by the site key and acknowledged by the coordinator, so neither side
+can later shorten or rewrite the record without the other being able to show it. A line is written before its message
+is sent; it is flushed to disk before a head that covers it is signed, not at every line: a flush costs 9 ms on an
+ordinary disk and a round has six messages. A power cut can therefore lose lines that no head covered yet; the end of
+the process alone loses none.
 """
 
 from __future__ import annotations

@@ -11,12 +11,13 @@ from random import SystemRandom
 
 FIRST_SECONDS = 0.05
 CAP_SECONDS = 20.0
+_DRAW = SystemRandom().random
 
 
 class Backoff:
     """`draw`: a number in [0, 1), for tests."""
 
-    def __init__(self, draw: Callable[[], float] = SystemRandom().random) -> None:
+    def __init__(self, draw: Callable[[], float] = _DRAW) -> None:
         self._draw = draw
         self._bound = FIRST_SECONDS
 

@@ -1,15 +1,18 @@
 """The only way out of a site.
 
-Three rules, checked for every message in this order: its type is on the allow-list; what is in it is of the bounded form that its
-kind has (identifiers, hashes, codes of a closed list, ciphertext, signatures); it is in the audit log before it is sent. Anything
-else raises `NotAllowedOut` and nothing leaves. Heartbeats and audit heads are not recorded: they hold nothing but ids that the
-coordinator gave out itself and the head of the record, and one of them goes out every few seconds.
+Three rules, checked for every message in this order: its type is on the allow-list; what is in it is of the bounded
+form that its kind has (identifiers, hashes, codes of a closed list, ciphertext, signatures); it is in the audit log
+before it is sent. Anything else raises `NotAllowedOut` and nothing leaves. Heartbeats and audit heads are not
+recorded: they hold nothing but ids that the coordinator gave out itself and the head of the record, and one of them
+goes out every few seconds.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+
+import numpy as np
 
 from autoglm_agent.audit import AuditLog
 from autoglm_agent.errors import NotAllowedOut
@@ -109,8 +112,8 @@ class Egress:
         return _chunks(message, named)
 
     def admit_renewal(self, message: RenewCertificate) -> None:
-        """Record a certificate request."""
-        self._audit.append("renewal", size=len(message.csr), sha256=digest(message.csr))
+        """Record that the certificate is being renewed, by the certificate that the coordinator knows."""
+        self._audit.append("renewal", size=len(message.certificate), sha256=digest(message.certificate))
 
 
 def _chunks(message: UploadVector, sha256: str) -> Iterator[pb.PutChunk]:
@@ -132,7 +135,7 @@ def _chunks(message: UploadVector, sha256: str) -> Iterator[pb.PutChunk]:
             yield pb.PutChunk(data=tail[start : start + CHUNK_BYTES])
     else:
         yield first
-    body = memoryview(vector.body).cast("B") if vector.body.size else memoryview(b"")
+    body = vector.body.view(np.uint8).data
     for start in range(0, body.nbytes, CHUNK_BYTES):
         yield pb.PutChunk(data=bytes(body[start : start + CHUNK_BYTES]))
 

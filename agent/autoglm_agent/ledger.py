@@ -1,7 +1,7 @@
 """What a site must never forget: the roster it accepted, its decisions, and what it gave out under which session.
 
-SQLite with WAL and synchronous=FULL: a method that returned is on disk. The command line writes decisions from a process of its
-own, so nothing is cached here. Methods block for a disk flush; the daemon calls them in a thread.
+SQLite with WAL and synchronous=FULL: a method that returned is on disk. The command line writes decisions from a
+process of its own, so nothing is cached here. Methods block for a disk flush; the daemon calls them in a thread.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from autoglm_core.privacy.site_events import RecordRelease
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rosters (hash TEXT PRIMARY KEY, body BLOB NOT NULL, accepted INTEGER NOT NULL DEFAULT 0,
     place INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS studies (study_id TEXT PRIMARY KEY, hash TEXT NOT NULL, body BLOB NOT NULL, roster_hash TEXT NOT NULL,
-    state TEXT NOT NULL, code TEXT NOT NULL, place INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS studies (study_id TEXT PRIMARY KEY, hash TEXT NOT NULL, body BLOB NOT NULL,
+    roster_hash TEXT NOT NULL, state TEXT NOT NULL, code TEXT NOT NULL, place INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS sessions (session_id BLOB PRIMARY KEY, study_id TEXT NOT NULL, vector TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS releases (model TEXT NOT NULL, purpose TEXT NOT NULL, survivors TEXT NOT NULL, models TEXT NOT NULL,
-    input TEXT NOT NULL, PRIMARY KEY (model, purpose));
+CREATE TABLE IF NOT EXISTS releases (model TEXT NOT NULL, purpose TEXT NOT NULL, survivors TEXT NOT NULL,
+    models TEXT NOT NULL, input TEXT NOT NULL, PRIMARY KEY (model, purpose));
 """
 
 
@@ -103,7 +103,8 @@ class Ledger:
     def offer_study(self, study_id: str, *, study_hash: str, body: bytes, roster_hash: str) -> StudyEntry:
         """Remember a study. Offered again unchanged, the decision stands; changed, it is a new question."""
         self._write(
-            "INSERT INTO studies VALUES (?, ?, ?, ?, 'offered', 'ok', (SELECT COALESCE(MAX(place), 0) + 1 FROM studies)) "
+            "INSERT INTO studies VALUES (?, ?, ?, ?, 'offered', 'ok', (SELECT COALESCE(MAX(place), 0) + 1 "
+            "FROM studies)) "
             "ON CONFLICT (study_id) DO UPDATE SET hash = excluded.hash, body = excluded.body, "
             "roster_hash = excluded.roster_hash, state = 'offered', code = 'ok' "
             "WHERE studies.hash <> excluded.hash OR studies.roster_hash <> excluded.roster_hash",
@@ -137,7 +138,8 @@ class Ledger:
     def raise_store_epoch(self, epoch: int) -> None:
         """Remember `epoch` unless a higher one was seen."""
         self._write(
-            "INSERT INTO numbers VALUES ('store_epoch', ?) ON CONFLICT (name) DO UPDATE SET value = MAX(value, excluded.value)",
+            "INSERT INTO numbers VALUES ('store_epoch', ?) "
+            "ON CONFLICT (name) DO UPDATE SET value = MAX(value, excluded.value)",
             (epoch,),
         )
 
@@ -157,7 +159,10 @@ class Ledger:
         return bool(self._read("SELECT 1 FROM sessions WHERE session_id = ?", (session_id,)))
 
     def record_release(self, release: RecordRelease) -> None:
-        """Before shares leave. The first release of a model and purpose stands: `SiteSession` lets only it be repeated."""
+        """Before shares leave.
+
+        The first release of a model and purpose stands: `SiteSession` lets only it be repeated.
+        """
         shared = (str(release.purpose), json.dumps(release.survivors), json.dumps(release.models), release.input_hash)
         with self._lock, self._connection:
             self._connection.execute("BEGIN IMMEDIATE")

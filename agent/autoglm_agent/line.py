@@ -148,4 +148,3 @@ class Line:
 async def _asynchronous(chunks: Iterator[pb.PutChunk]) -> AsyncIterator[pb.PutChunk]:
     for chunk in chunks:
         yield chunk
-

@@ -1,4 +1,5 @@
-"""Everything that an agent may say, as closed types: hashes, codes, bounded numbers and ciphertext. No field takes free text.
+"""Everything that an agent may say, as closed types: hashes, codes, bounded numbers and ciphertext. No field takes
+free text.
 
 Each kind knows the study it belongs to, for the audit log.
 """
@@ -184,9 +185,12 @@ class UploadVector:
 
 @dataclass(frozen=True)
 class RenewCertificate:
-    """Asks for a new certificate over a new key."""
+    """Asks for a new certificate in place of `certificate` (PEM).
 
-    csr: bytes
+    The request is made over a new key and names nobody.
+    """
+
+    certificate: bytes
 
     @property
     def study(self) -> str:

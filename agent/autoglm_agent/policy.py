@@ -1,7 +1,7 @@
 """Whether this site or device takes part in a study: what can be said from agent.toml and the study alone.
 
-The first rule that fails decides. Rules that no administrator can wave through (an unmasked sum without `release_model`,
-a cohort below the site's minimum) come before the question whether somebody must be asked.
+The first rule that fails decides. Rules that no administrator can wave through (an unmasked sum without
+`release_model`, a cohort below the site's minimum) come before the question whether somebody must be asked.
 """
 
 from __future__ import annotations

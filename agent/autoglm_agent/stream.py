@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 WELCOME_WITHIN = timedelta(seconds=20)
 RENEWAL_RETRY = timedelta(seconds=30)
-FINAL = frozenset({"newer-protocol", "revoked", "unknown-agent", "reenrolment-refused"})
+STEADY = timedelta(seconds=0.5)
+"""A connection that lived longer was a good one: its loss is a new one."""
+FINAL = frozenset({"newer-protocol", "identity-revoked", "reenrolment-refused"})
 """Codes after which dialling again cannot help."""
 
 
@@ -149,6 +151,7 @@ class Stream:
         self._listener = listener
         self._clock = clock
         self._connected = connected
+        self._welcomed = False
 
     async def run(self) -> None:
         """Dial, serve, dial again, until cancelled.
@@ -158,25 +161,28 @@ class Stream:
         """
         delays = Backoff()
         while True:
+            begun = self._clock.monotonic()
             try:
-                await self._life(delays)
+                await self._life()
             except RemoteError as error:
                 if error.remote_code in FINAL:
                     raise
                 LOG.warning("the coordinator refused: %s", error)
             except AutoglmError as error:
                 LOG.info("not connected: %s", error)
+            if self._clock.monotonic() - begun > STEADY.total_seconds() and self._welcomed:
+                delays.reset()
+            self._welcomed = False
             await asyncio.sleep(delays.next())
 
-    async def _life(self, delays: Backoff) -> None:
+    async def _life(self) -> None:
         """From one dial to the loss of its stream, over every renewal in between."""
         identity = self._state.identity()
-        connection: Connection | None = Connection(
-            identity.address, await self._valid_credentials(identity), proxy=self._proxy
-        )
-        welcome = await self._greet(connection)
-        delays.reset()
+        first = Connection(identity.address, await self._valid_credentials(identity), proxy=self._proxy)
+        welcome = await self._greet(first)
+        self._welcomed = True
         self._connected(identity.address)
+        connection: Connection | None = first
         while connection is not None:
             connection, welcome = await self._serve(connection, welcome, identity)
 
@@ -246,23 +252,16 @@ class Stream:
 
     async def _until(self, credentials: Credentials) -> None:
         """Two thirds of the certificate's life, and then a moment without tasks before nine tenths of it."""
-        left = (credentials.renew_at - self._clock.now()).total_seconds()
-        await asyncio.sleep(max(0.0, left))
+        while (left := (credentials.renew_at - self._clock.now()).total_seconds()) > 0:
+            # The wall clock decides, in short steps: a machine that slept must not oversleep its certificate.
+            await asyncio.sleep(min(left, 60.0))
         latest = credentials.expires - (credentials.expires - credentials.renew_at) * 0.3
         while self._listener.running() and self._clock.now() < latest:
             await asyncio.sleep(1.0)
 
     async def _renew(self, connection: Connection, identity: Identity) -> tuple[Connection, Welcome]:
-        credentials = await renew(connection, self._egress)
+        self._egress.admit_renewal(RenewCertificate(connection.credentials.certificate))
+        credentials = await enroll.renew(connection.channel, connection.credentials.ca)
         await asyncio.to_thread(self._state.keep_credentials, credentials)
         successor = Connection(identity.address, credentials, proxy=self._proxy)
         return successor, await self._greet(successor)
-
-
-async def renew(connection: Connection, egress: Egress) -> Credentials:
-    """A new certificate over `connection`."""
-    egress.admit_renewal(RenewCertificate(b""))
-    return await enroll.renew(connection.channel, connection.credentials.ca)
-
-
-Sleep = Callable[[float], Awaitable[None]]

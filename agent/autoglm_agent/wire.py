@@ -1,4 +1,7 @@
-"""Domain values to protobuf and back, for the agent's side of the stream. Only `egress` encodes, only `stream` decodes."""
+"""Domain values to protobuf and back, for the agent's side of the stream.
+
+Only `egress` encodes, only `stream` decodes.
+"""
 
 from __future__ import annotations
 

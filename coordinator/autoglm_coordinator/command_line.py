@@ -13,6 +13,7 @@ from autoglm_coordinator.config import CoordinatorConfig, load_config
 from autoglm_coordinator.daemon import Ports, serve
 from autoglm_coordinator.initialise import CONFIG_NAME, initialise
 from autoglm_core.errors import AutoglmError, Kind
+from autoglm_workloads.child.sandbox import hide_memory
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +40,6 @@ def _parser() -> argparse.ArgumentParser:
     place = run.add_mutually_exclusive_group(required=True)
     place.add_argument("--state", type=Path, help=f"the folder that init made; its {CONFIG_NAME} is read")
     place.add_argument("--config", type=Path, help="another coordinator.toml")
-    run.add_argument("--verbose", action="store_true", help="log every session and round")
     run.set_defaults(run=_run)
     return parser
 
@@ -60,8 +60,8 @@ def _init(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     config = load_config(options.config or options.state / CONFIG_NAME)
-    level = logging.INFO if options.verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    hide_memory()
     asyncio.run(serve(config, ready=lambda ports: _announce(config, ports)))
     return 0
 

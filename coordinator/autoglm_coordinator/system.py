@@ -1,32 +1,18 @@
-"""The real clock, and which host this is."""
+"""The machine's clock, as `autoglm_core.clock.Clock`."""
 
 from __future__ import annotations
 
-import hashlib
-import socket
 import time
 from datetime import UTC, datetime
-from pathlib import Path
-
-MACHINE_ID = Path("/etc/machine-id")
 
 
 class SystemClock:
-    """`autoglm_core.clock.Clock` over the operating system's."""
+    """Wall time in UTC and monotonic seconds."""
 
     def now(self) -> datetime:
-        """The present, in UTC."""
+        """The present, in UTC with a time zone."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary start."""
+        """Seconds since an arbitrary start; never goes back."""
         return time.monotonic()
-
-
-def host_id() -> str:
-    """The same for every daemon on one machine, and telling nothing about it: a hash of its machine id or name."""
-    try:
-        name = MACHINE_ID.read_text().strip()
-    except OSError:
-        name = ""
-    return hashlib.sha256(f"autoglm/v1/host/{name or socket.gethostname()}".encode()).hexdigest()[:16]

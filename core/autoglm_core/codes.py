@@ -1,8 +1,8 @@
 """The closed list of words that an agent may say about why it did not do something.
 
-Errors carry data; what leaves a site must not. An agent therefore answers with one of these codes and nothing else: whatever a
-child, a library or the file system raised is mapped here, and what is not in the map is `internal`. The text for people is
-chosen at the coordinator from the code.
+Errors carry data; what leaves a site must not. An agent therefore answers with one of these codes and nothing else:
+whatever a child, a library or the file system raised is mapped here, and what is not in the map is `internal`. The
+text for people is chosen at the coordinator from the code.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ HINTS: Mapping[RefusalCode, str] = {
     RefusalCode.SPEC_REFUSED: "the session's protection is below what the accepted roster demands",
     RefusalCode.BAD_MANIFEST: "the session's inputs are not what its spec says",
     RefusalCode.COUNTERS_WIDENED: "the session asks for other counters than the workload's own",
-    RefusalCode.ALREADY_RELEASED: "shares for this model were released before over other survivors: the trial cannot be repeated",
+    RefusalCode.ALREADY_RELEASED: "shares for this model went out before, over other survivors: it cannot be repeated",
     RefusalCode.PROTOCOL_VIOLATION: "a message of the secure sum broke the protocol: a new session may pass",
     RefusalCode.TOO_FEW_SITES: "too few sites stayed: start the missing agents",
     RefusalCode.NON_FINITE: "the update holds NaN or infinity: lower learning_rate",

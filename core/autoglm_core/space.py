@@ -6,7 +6,7 @@ Samplers build configurations with `fill`, the agent refuses with `check` what a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import islice, product
 
@@ -29,7 +29,7 @@ from autoglm_core.parameter import (
 )
 from autoglm_core.reference_values import reference_values
 from autoglm_core.space_order import ordered
-from autoglm_core.study_error import ImpossibleSpace, OutsideSpace, nearest
+from autoglm_core.study_error import ConstraintError, ImpossibleSpace, OutsideSpace, nearest
 
 __all__ = [
     "CategoricalParameter",
@@ -65,8 +65,10 @@ class SearchSpace:
     tune: tuple[Parameter, ...] = ()
     deploy: tuple[Parameter, ...] = ()
     constraints: tuple[Constraint, ...] = ()
+    _ordered: tuple[Parameter, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_ordered", ordered(self.tune, self.deploy))
         for constraint in self.constraints:
             for name in constraint.names:
                 if name not in self.names:
@@ -75,10 +77,6 @@ class SearchSpace:
                         reason=f"is in {constraint.text!r}, but not declared",
                         nearest=nearest(name, self.names),
                     )
-
-    @cached_property
-    def _ordered(self) -> tuple[Parameter, ...]:
-        return ordered(self.tune, self.deploy)
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -125,20 +123,18 @@ class SearchSpace:
         """Whether every constraint whose names all have a value in `values` holds.
 
         With the values of `tune` alone it tells whether they may be combined with any `deploy` at all.
+
+        Raises:
+            ConstraintError: a constraint uses a text as a number.
         """
-        return all(
-            constraint.holds(values)
-            for constraint in self.constraints
-            if all(name in values for name in constraint.names)
-        )
+        return all(not _applies(constraint, values) or constraint.holds(values) for constraint in self.constraints)
 
     def check(self, configuration: Configuration) -> None:
         """Raise `OutsideSpace` unless exactly the active parameters have a value, and each a permitted one."""
         self._check_part(Part.TUNE, configuration.tune, {})
         self._check_part(Part.DEPLOY, configuration.deploy, configuration.tune)
-        values = {**configuration.tune, **configuration.deploy}
         for constraint in self.constraints:
-            if all(name in values for name in constraint.names) and not constraint.holds(values):
+            if not _met(constraint, {**configuration.tune, **configuration.deploy}):
                 raise OutsideSpace(parameter=constraint.names[0], reason=f"breaks {constraint.text!r}")
 
     def contains(self, configuration: Configuration) -> bool:
@@ -179,7 +175,7 @@ class SearchSpace:
         for values in islice(product(*map(self.reference_values, free)), ATTEMPTS):
             chosen = dict(zip((parameter.name for parameter in free), values, strict=True))
             configuration = self.build(partial(_look_up, chosen))
-            if self.contains(configuration):
+            if self.admits({**configuration.tune, **configuration.deploy}):
                 return configuration
         raise ImpossibleSpace(
             parameter=self.constraints[0].names[0],
@@ -234,6 +230,18 @@ def _is_active(parameter: Parameter, values: Values) -> bool:
         condition.parameter in values and among(values[condition.parameter], condition.values)
         for condition in parameter.when
     )
+
+
+def _applies(constraint: Constraint, values: Values) -> bool:
+    return all(name in values for name in constraint.names)
+
+
+def _met(constraint: Constraint, values: Values) -> bool:
+    """Whether `values` pass; those that the constraint cannot judge do not."""
+    try:
+        return not _applies(constraint, values) or constraint.holds(values)
+    except ConstraintError:
+        return False
 
 
 def _check_value(parameter: Parameter, values: Values) -> None:

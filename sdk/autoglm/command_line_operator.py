@@ -139,7 +139,9 @@ def _print_check(lines: Sequence[CheckLine]) -> int:
 
 
 def _state(study: StudyLine) -> str:
-    return f"{study.state.replace('-', ' ')} ({study.approved}/{study.wanted})"
+    """The state, with the approvals for as long as they are gathered."""
+    words = study.state.replace("-", " ")
+    return f"{words} ({study.approved}/{study.wanted})" if study.wanted and study.approved < study.wanted else words
 
 
 def watch(options: Namespace) -> int:

@@ -55,7 +55,7 @@ def study_text(study: Study) -> str:
         for parameter in parameters
     ]
     objectives = ", ".join(
-        " ".join(filter(None, (objective.metric, unit_of(objective.metric), str(objective.direction))))
+        f"{objective.direction} {objective.metric}" + (f" [{unit}]" if (unit := unit_of(objective.metric)) else "")
         for objective in study.objectives
     )
     return "\n".join(

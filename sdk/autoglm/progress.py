@@ -59,7 +59,7 @@ def duration(seconds: float) -> str:
     """`seconds` as a reader says them; empty where they are not known."""
     if not math.isfinite(seconds) or seconds < 0:
         return ""
-    if seconds < 2 * MINUTE:
+    if seconds < 3 * MINUTE:
         return f"{seconds:.0f} s"
     return f"{seconds / MINUTE:.0f} min"
 

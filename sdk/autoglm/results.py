@@ -139,8 +139,11 @@ def trials_table(result: Result) -> str:
 
 
 def _refusal(trial: Trial) -> str:
+    """Why a trial has no figures; empty where it has, or may still get some."""
     if trial.error is not None:
         return ", ".join(f"{name} {value}" for name, value in trial.error.items())
+    if trial.refused_by and not trial.measurements:
+        return f"refused by {', '.join(trial.refused_by)}: {_describe(trial)}"
     return ""
 
 
@@ -158,7 +161,7 @@ def trial_text(trial: Trial) -> str:
     parts = [f"trial {trial.number}: {trial.state}", _describe(trial)]
     if trial.refused_by:
         parts.append(f"refused by {', '.join(trial.refused_by)}")
-    if _refusal(trial):
+    if trial.error is not None:
         parts.append(_refusal(trial))
     if stages:
         parts.append(render_table(["stage", "", "seconds", "key"], stages))

@@ -417,7 +417,7 @@ def test_a_round_needs_the_one_before_it_and_its_artifacts(life: Deployment) -> 
 
 async def fix_survivors(store: Store, session_id: bytes = SESSION, survivors: tuple[str, ...] = ("a", "b")) -> None:
     await store.put_survivors(
-        session_id, spec=b"spec", survivors=survivors, running_sum=b"masked sum", adverts=b"adverts", shares=b"shares"
+        session_id, spec=b"spec", survivors=survivors, running_sum=b"masked sum", record=b"record"
     )
 
 
@@ -430,7 +430,7 @@ def test_a_session_past_its_survivors_is_found_after_a_crash(life: Deployment) -
 
     life.run(story)
     expected = SessionRecord(
-        SESSION, b"spec", ("a", "b"), digest(b"masked sum"), b"adverts", b"shares", {"b": b"share of b"}
+        SESSION, b"spec", ("a", "b"), digest(b"masked sum"), b"record", {"b": b"share of b"}
     )
 
     async def later(store: Store) -> None:

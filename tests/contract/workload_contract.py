@@ -33,15 +33,11 @@ class Prepared:
 
     def train(self, seed: bytes = SEED, site: int = 0) -> TrainOutcome:
         case = self.case
-        return case.site_side.train(
-            self.sites[site], case.study, case.tune, self.parameters, self.constants, seed
-        )
+        return case.site_side.train(self.sites[site], case.study, case.tune, self.parameters, self.constants, seed)
 
     def evaluate(self, site: int = 0, split: Split = Split.TRAIN) -> Counters:
         case = self.case
-        return case.site_side.evaluate(
-            self.sites[site], case.study, case.tune, self.parameters, self.constants, split
-        )
+        return case.site_side.evaluate(self.sites[site], case.study, case.tune, self.parameters, self.constants, split)
 
     def export(self, configuration: Configuration, parameters: Vector | None = None) -> Exported:
         side, study = self.case.model_side, self.case.study
@@ -177,9 +173,7 @@ def test_what_the_shape_key_names_can_be_probed_untrained(prepared: Prepared) ->
 def test_shape_key_ignores_training_and_threads(prepared: Prepared) -> None:
     side, study = prepared.case.model_side, prepared.case.study
     for configuration in prepared.case.configurations():
-        other = Configuration(
-            {**configuration.tune, "learning_rate": 0.001}, {**configuration.deploy, "threads": 2}
-        )
+        other = Configuration({**configuration.tune, "learning_rate": 0.001}, {**configuration.deploy, "threads": 2})
         assert side.shape_key(study, configuration) == side.shape_key(study, other)
 
 

@@ -22,8 +22,9 @@ from autoglm_coordinator.store.artifacts import ArtifactFiles
 from autoglm_coordinator.store.database import BadStoreUrl, Database
 from autoglm_coordinator.store.sql import SqlStore, open_store
 from autoglm_core.canonical import digest
+from autoglm_core.configuration import Configuration
 from support.store_victim import SAID
-from support.stores import Deployment, agent, first_round, next_round
+from support.stores import Deployment, agent, first_round, next_round, study, trial
 
 TUNE = "t" * 64
 TESTS = Path(__file__).parents[1]
@@ -145,6 +146,26 @@ def test_many_callers_share_one_commit(tmp_path: Path) -> None:
         return len(commits)
 
     assert asyncio.run(story()) == 2
+
+
+def test_a_change_that_fails_halfway_leaves_nothing_of_itself_in_a_shared_commit(tmp_path: Path) -> None:
+    async def story(store: Store) -> None:
+        assert isinstance(store, SqlStore)
+        await store.put_study(study(), idempotency_key="k")
+        await store.put_trials("heart-1", [trial(1)])
+        other = replace(trial(1), configuration=Configuration(tune={"width": 99}))
+        held, release = await hold_writer(store._database)
+        changes = [
+            asyncio.ensure_future(store.put_trials("heart-1", batch)) for batch in ([trial(2), other], [trial(3)])
+        ]
+        await asyncio.sleep(0)
+        release()
+        outcomes = await asyncio.gather(*changes, return_exceptions=True)
+        await held
+        assert [type(outcome) for outcome in outcomes] == [errors.TrialConflict, type(None)]
+        assert await store.list_trials("heart-1") == [trial(1), trial(3)]
+
+    Deployment(tmp_path).run(story)
 
 
 def test_a_caller_that_gave_up_before_the_writer_came_leaves_no_trace(tmp_path: Path) -> None:

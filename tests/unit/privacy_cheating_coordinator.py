@@ -23,7 +23,7 @@ from autoglm_core.privacy.bodies import (
     Unmask,
 )
 from autoglm_core.privacy.coordinator_session import Phase
-from autoglm_core.privacy.errors import IllegalEvent, SpecRefused, UnknownSite, UnmaskIncomplete
+from autoglm_core.privacy.errors import IllegalEvent, SpecRefused, UnmaskIncomplete, WrongPeers
 from autoglm_core.privacy.keys import SiteKey
 from autoglm_core.privacy.messages import Message, MessageKind, signed, unsigned
 from autoglm_core.privacy.roster import BadRoster
@@ -258,7 +258,7 @@ def test_two_views_of_the_adverts() -> None:
 
     wire = Wire(deployment, spec, inputs_for(spec), interfere=split)
     wire.begin()
-    with pytest.raises(UnknownSite):
+    with pytest.raises(WrongPeers):
         wire.settle()  # the coordinator's own machine refuses what s01 then shares
     sealed = tuple((peer, bytes(146)) for peer in ("s00", "s02", "s03"))
     [ended] = wire.sites["s01"].handle(at_site.Received(unsigned(SharesFor(spec.digest, "s01", sealed))))

@@ -1,6 +1,6 @@
 """The honest coordinator against sites that lie, repeat themselves, answer late or vanish."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 
@@ -9,13 +9,14 @@ import pytest
 
 from autoglm_core.errors import AutoglmError
 from autoglm_core.privacy import coordinator_events as at_coordinator
-from autoglm_core.privacy.bodies import Masked, OpenShare, ShareKind, Shares, Unmask
+from autoglm_core.privacy.bodies import OpenShare, ShareKind, Shares, Unmask
 from autoglm_core.privacy.coordinator_session import Phase
 from autoglm_core.privacy.errors import (
     BadSignature,
     DuplicateMessage,
     IllegalEvent,
     UnknownSite,
+    WrongPeers,
     WrongSender,
     WrongSession,
 )
@@ -23,6 +24,7 @@ from autoglm_core.privacy.keys import SiteKey
 from autoglm_core.privacy.messages import Message, MessageKind, signed
 from autoglm_core.privacy.session_keys import commitment
 from autoglm_core.privacy.site_secrets import SiteSecrets
+from autoglm_core.privacy.site_states import Advertised
 from autoglm_core.privacy.vectors import MaskedVector, WrongVector
 from support.secure_sum_wire import Deployment, Wire, completed, inputs_for, integer_sum, result_sum
 
@@ -45,15 +47,11 @@ def stopped_in(phase: Phase, *, sites: int = 5, drops: Mapping[str, Phase] | Non
     return wire
 
 
-def answer_of(wire: Wire, site: str, kind: MessageKind, **changes: object) -> Message:
-    """What `site` would say in this very session, with some fields changed but properly signed."""
+def answer_of(wire: Wire, site: str, kind: MessageKind) -> Message:
+    """What `site` would honestly say in this very session."""
     honest = Wire(wire.deployment, wire.spec, wire.inputs)
     honest.run()
-    message = honest.messages[site, kind]
-    if not changes:
-        return message
-    body = {MessageKind.UNMASK: Unmask, MessageKind.SHARES: Shares, MessageKind.MASKED: Masked}[kind].decode(message.body)
-    return signed(replace(body, **changes), key=wire.deployment.keys[site])  # type: ignore[type-var]
+    return honest.messages[site, kind]
 
 
 def wrong_shares(body: Unmask) -> Unmask:
@@ -81,32 +79,38 @@ def test_too_many_wrong_shares_end_in_a_typed_abort() -> None:
     completed(honest.run())
     lie = wrong_shares(Unmask.decode(honest.messages["s00", MessageKind.UNMASK].body))
     wire.feed(at_coordinator.Received("s00", signed(lie, key=wire.deployment.keys["s00"])))
-    assert isinstance(wire.outcome, at_coordinator.Aborted)
-    assert wire.outcome.code == "too-few-sites"
+    assert wire.blamed == ["s00"]
+    [ended] = wire.feed(at_coordinator.Deadline())
+    assert isinstance(ended, at_coordinator.Aborted)
+    assert ended.code == "too-few-sites"
 
 
-@pytest.mark.parametrize(
-    ("field", "drops", "culprit"), [("seed", {}, "s03"), ("mask_private", {"s03": Phase.MASK}, "s03")]
-)
-def test_a_dealer_that_shares_another_secret_is_named(
-    field: str, drops: dict[str, Phase], culprit: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("survives", [True, False], ids=["survivor", "dropped"])
+def test_a_dealer_that_shares_another_secret_is_named(survives: bool) -> None:
     """Every share matches its commitment, but together they are not what the advert promised."""
-    deal: Callable[..., SiteSecrets] = SiteSecrets.draw.__func__  # type: ignore[attr-defined]
-    wire = wired(5, drops)
+    wire = wired(5, {} if survives else {"s03": Phase.MASK})
+    wire.begin()
+    state = wire.sites["s03"]._state
+    assert isinstance(state, Advertised)
+    other = SiteSecrets.draw(wire.spec, wire.deployment.roster, entropy=Random(99).randbytes)  # noqa: S311 - seeded
+    cheat = replace(state.secrets, seed_shares=other.seed_shares, key_shares=other.key_shares)
+    advert = signed(cheat.advert(wire.spec, site_id="s03"), key=wire.deployment.keys["s03"])
+    wire.sites["s03"]._state = Advertised(cheat, advert)
+    wire.pending.clear()
+    for site in wire.spec.cohort:
+        wire.feed(at_coordinator.Received(site, advert if site == "s03" else wire.messages[site, MessageKind.ADVERT]))
+    wire.settle()
+    while wire.outcome is None:
+        wire.feed(at_coordinator.Deadline())
+        wire.settle()
+    assert isinstance(wire.outcome, at_coordinator.Aborted)
+    assert (wire.outcome.code, wire.outcome.data["site"]) == ("bad-dealer", "s03")
 
-    def draw(cls: type[SiteSecrets], spec: object, roster: object, *, entropy: Callable[[int], bytes]) -> SiteSecrets:
-        secrets = deal(cls, spec, roster, entropy=entropy)
-        own = Random(f"0/{culprit}").randbytes(32)
-        return replace(secrets, **{field: bytes(31) + b"\x07"}) if secrets.seed == own else secrets
 
-    monkeypatch.setattr(SiteSecrets, "draw", classmethod(draw))
-    outcome = wire.run()
-    assert isinstance(outcome, at_coordinator.Aborted)
-    assert (outcome.code, outcome.data["site"]) == ("bad-dealer", culprit)
+LOSSES = [at_coordinator.SiteLost("s00"), at_coordinator.Deadline()]
 
 
-@pytest.mark.parametrize("lost_by", [at_coordinator.SiteLost("s00"), at_coordinator.Deadline()], ids=["lost", "deadline"])
+@pytest.mark.parametrize("lost_by", LOSSES, ids=["lost", "deadline"])
 def test_a_late_vector_of_a_site_declared_dead_is_never_added(lost_by: at_coordinator.CoordinatorEvent) -> None:
     wire = stopped_in(Phase.MASK)
     wire.persists = False
@@ -126,16 +130,35 @@ def test_a_late_vector_of_a_site_declared_dead_is_never_added(lost_by: at_coordi
     assert result_sum(result) == integer_sum([wire.inputs[s] for s in result.survivors], wire.spec.layout)
 
 
-def test_a_lost_sites_answer_within_the_same_phase_is_dropped() -> None:
-    wire = stopped_in(Phase.MASK, drops={"s01": Phase.MASK})
-    advert = answer_of(wire, "s00", MessageKind.MASKED)
-    assert wire.coordinator.waiting == ("s00", "s01")
-    before = wire.coordinator.waiting
-    assert wire.coordinator.handle(at_coordinator.Received("s02", wire.messages["s02", MessageKind.SHARES])) == []
-    assert wire.coordinator.waiting == before
-    outcome = wire.feed(at_coordinator.SiteLost("s00"))
-    assert [type(step) for step in outcome] == [at_coordinator.Aborted] or wire.coordinator.waiting == ("s01",)
-    assert wire.coordinator.handle(at_coordinator.MaskedArrived("s00", wire.vectors["s00"], advert)) == []
+def test_a_lost_sites_vector_within_the_same_phase_is_dropped() -> None:
+    wire = stopped_in(Phase.MASK, sites=7, drops={"s01": Phase.MASK})
+    assert list(wire.coordinator.waiting) == ["s00", "s01"]
+    assert wire.feed(at_coordinator.SiteLost("s00")) == []
+    header = answer_of(wire, "s00", MessageKind.MASKED)
+    assert wire.coordinator.handle(at_coordinator.MaskedArrived("s00", wire.vectors["s00"], header)) == []
+    shares = wire.messages["s02", MessageKind.SHARES]
+    assert wire.coordinator.handle(at_coordinator.Received("s02", shares)) == []
+    assert list(wire.coordinator.waiting) == ["s01"]
+    wire.feed(at_coordinator.SiteLost("s01"))
+    wire.settle()
+    assert wire.outcome is not None
+    result = completed(wire.outcome)
+    assert result.dropped == ("s00", "s01")
+    assert result_sum(result) == integer_sum([wire.inputs[s] for s in result.survivors], wire.spec.layout)
+
+
+@pytest.mark.parametrize("change", ["other kind", "one left out"])
+def test_shares_of_the_wrong_kind_or_too_few_are_not_taken(change: str) -> None:
+    wire = stopped_in(Phase.UNMASK)
+    body = Unmask.decode(answer_of(wire, "s00", MessageKind.UNMASK).body)
+    (dealer, _, share), *others = body.shares
+    shares = (*others,) if change == "one left out" else ((dealer, ShareKind.MASK_KEY, share), *others)
+    with pytest.raises(WrongPeers):
+        wire.coordinator.handle(
+            at_coordinator.Received("s00", signed(replace(body, shares=shares), key=wire.deployment.keys["s00"]))
+        )
+    assert wire.coordinator.waiting == ("s00",)
+    assert not wire.blamed
 
 
 def test_a_vector_that_is_not_the_one_in_its_header() -> None:

@@ -78,7 +78,7 @@ def test_without_a_terminal_there_is_no_panel() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0 s"), (119, "119 s"), (121, "2 min"), (float("nan"), ""), (float("inf"), ""), (-1, "")]
+    ("seconds", "text"), [(0, "0 s"), (179, "179 s"), (181, "3 min"), (float("nan"), ""), (float("inf"), ""), (-1, "")]
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text

@@ -63,7 +63,7 @@ def test_not_a_number_meets_nothing() -> None:
         "size_mb = 3",
         "1 < 2",
         "width + 1",
-        "(" * 200 + "width" + ")" * 200 + " > 1",
+        "(" * 2000 + "width" + ")" * 2000 + " > 1",
         "-" * 100 + "width > 1",
         "width > 1 and " * 100 + "width > 1",
         "width > 1\x00",

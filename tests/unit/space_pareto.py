@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from autoglm_core.objective import Direction, NoReferenceFigure, Objective, Weighted, usual_direction
 from autoglm_core.pareto import WrongValues, non_dominated
@@ -41,7 +42,7 @@ def test_another_shape_is_refused() -> None:
 
 @settings(max_examples=60, derandomize=True, deadline=None)
 @given(arrays(np.float64, st.tuples(st.integers(1, 12), st.just(3)), elements=st.integers(0, 3).map(float)))
-def test_whoever_is_off_the_front_is_beaten_by_one_on_it_and_nobody_on_it_is(values: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_whoever_is_off_the_front_is_beaten_by_one_on_it_and_nobody_on_it_is(values: NDArray[np.float64]) -> None:
     front = non_dominated(values, (UP, UP, UP))
     for row, on_front in zip(values, front, strict=True):
         better = (values[front] >= row).all(axis=1) & (values[front] > row).any(axis=1)

@@ -24,8 +24,8 @@ SPACE = search_space(
     },
     constraints=["width * prune <= 8", "bits >= 4"],
 )
-PLAIN = {"aggregator": "fedavg", "width": 16}
-NONE = {"prune": 0.0, "quantization": "none"}
+PLAIN: dict[str, Value] = {"aggregator": "fedavg", "width": 16}
+NONE: dict[str, Value] = {"prune": 0.0, "quantization": "none"}
 
 
 def test_the_reference_is_first_choices_midpoints_and_the_least_compression() -> None:
@@ -138,3 +138,9 @@ def test_a_constraint_must_name_parameters() -> None:
 def test_a_constraint_that_compares_text_with_a_number_is_refused() -> None:
     with pytest.raises(ConstraintError, match="other types"):
         search_space(tune={"a": ["x"]}, constraints=["a < 3"]).reference()
+
+
+def test_a_configuration_that_a_constraint_cannot_judge_lies_outside() -> None:
+    space = search_space(tune={"a": [1, "x"]}, constraints=["a < 3"])
+    assert space.contains(Configuration({"a": 1}))
+    assert not space.contains(Configuration({"a": "x"}))

@@ -43,7 +43,7 @@ def read_images(path: Path, schema: ImageSchema, spec: SplitSpec) -> LabelledRow
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The file's arrays; pickled ones are refused by numpy."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in ("images", "labels", "split") if name in archive.files}
     except OSError as error:
         raise DataMissing() from error

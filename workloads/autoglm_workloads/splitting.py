@@ -66,23 +66,15 @@ def _hash_order(keys: Sequence[bytes], seed: int) -> NDArray[np.uint64]:
 def _cut(
     order: NDArray[np.uint64], labels: NDArray[np.int64], rows: Rows, shares: tuple[float, float, float]
 ) -> tuple[Rows, Rows, Rows]:
-    """Cut `rows` within each class.
-
-    Classes are laid end to end and the borders follow the running total, so that the parts of many small classes still
-    add up to the wanted shares; each class on its own is off by less than one row.
-    """
+    """Cut `rows` within each class; a class is off by less than one row, and one of a single row goes to the first part."""
     parts: tuple[list[Rows], list[Rows], list[Rows]] = ([], [], [])
-    first, second = np.cumsum(np.asarray(shares) / sum(shares))[:2]
-    start = 0
+    borders = np.cumsum(np.asarray(shares) / sum(shares))[:2]
     for label in np.unique(labels[rows]):
         members = rows[labels[rows] == label]
         members = members[np.argsort(order[members], kind="stable")]
-        end = start + members.size
-        train = round(end * first) - round(start * first)
-        held = round(end * second) - round(start * second)
-        for part, piece in zip(parts, np.split(members, [train, max(train, held)]), strict=True):
+        cuts = np.rint(borders * members.size).astype(int)
+        for part, piece in zip(parts, np.split(members, cuts), strict=True):
             part.append(piece)
-        start = end
     empty = np.zeros(0, np.int64)
-    train_rows, validation_rows, test_rows = (np.sort(np.concatenate([empty, *part])) for part in parts)
-    return train_rows, validation_rows, test_rows
+    train, validation, test = (np.sort(np.concatenate([empty, *part])) for part in parts)
+    return train, validation, test

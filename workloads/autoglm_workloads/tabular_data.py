@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from autoglm_core.study import SplitSpec
 
 Row = Sequence[str]
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def canonical(cell: str) -> str:
@@ -171,7 +172,7 @@ def _number(cell: str | None, *, place: int, line: int) -> float:
         value = float(cell)
     except ValueError as error:
         raise DataMismatch(reason="not a number", column=place + 1, line=line) from error
-    if not isfinite(np.float32(value)):
+    if not abs(value) <= LARGEST:
         raise DataMismatch(reason="not a finite number", column=place + 1, line=line)
     return value
 

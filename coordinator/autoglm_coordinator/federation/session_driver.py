@@ -169,8 +169,7 @@ class ActiveSession:
             spec=self.spec.encode(),
             survivors=point.survivors,
             running_sum=point.running_sum.to_bytes(),
-            adverts=point.record,
-            shares=b"",
+            record=point.record,
         )
 
     def _failed(self, reason: str) -> SessionFailed:
@@ -234,7 +233,7 @@ class SessionDriver:
             machine = CoordinatorSession.resume(
                 spec,
                 roster,
-                record=record.adverts,
+                record=record.record,
                 running=MaskedVector.from_bytes(spec.layout, image),
                 unmasked=[(site, Message.decode(message)) for site, message in record.unmask.items()],
             )
@@ -268,8 +267,7 @@ class SessionDriver:
                     link = self._fleet.link(site)
                     if link is not None:
                         link.send(CancelTask(task, outcome))
-        # Not in `finally`: a daemon that is told to stop keeps what the next start can finish.
-        await self._store.close_session(spec.session_id)
+        # A session that gave a sum stays stored until what was made of the sum is: both happen in one commit.
         return result
 
 

@@ -23,7 +23,8 @@ def describe_pick(meta: Json, blobs: list[bytes]) -> tuple[Json, list[bytes]]:
 
     study, trial, result = Study.from_json(meta["study"]), Trial.from_json(meta["trial"]), meta["result"]
     device_class, study_id = meta["device_class"], result["study"]["id"]
-    test = next((entry.get("test", {}) for entry in result["trials"] if entry["id"] == trial.number), {})
+    tests: list[Json] = [entry.get("test", {}) for entry in result["trials"] if entry["id"] == trial.number]
+    test = tests[0] if tests else {}
     card = model_card(
         study,
         trial,

@@ -47,7 +47,7 @@ class Sampler(Protocol):
     """Two methods. `observe` replaces what was known; `suggest` depends on nothing else."""
 
     def observe(self, completed: Sequence[Observation], pending: Sequence[Configuration]) -> None:
-        """Take in the observations of all final trials and the configurations under way, each in order of trial number."""
+        """Take in what is known of final trials and the configurations under way, each in order of trial number."""
         ...
 
     def suggest(self, n: int) -> list[Suggestion]:
@@ -108,6 +108,6 @@ class NoConfiguration(InvalidInput):
 
     def __init__(self, *, tries: int) -> None:
         super().__init__(
-            f"none of {tries} random configurations satisfies the constraints of `search`: loosen one, or narrow ranges",
+            f"none of {tries} random configurations satisfies the constraints of `search`: loosen one",
             tries=tries,
         )

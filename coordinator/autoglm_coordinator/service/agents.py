@@ -24,10 +24,10 @@ from autoglm_core.privacy.coordinator_events import MaskedArrived, Received
 from autoglm_core.privacy.keys import SitePublicKey
 from autoglm_core.privacy.messages import Message, MessageKind
 from autoglm_core.privacy.vectors import MaskedVector
+from autoglm_protos.enroll import PROTOCOL
 from autoglm_protos.v1 import agent_pb2, agent_pb2_grpc
 
 LOG = logging.getLogger(__name__)
-PROTOCOL = 1
 CHUNK = 512 * 1024
 HEARTBEAT_SECONDS = 5
 SILENT_SECONDS = 3 * HEARTBEAT_SECONDS

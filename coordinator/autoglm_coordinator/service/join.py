@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from autoglm_coordinator.pki.authority import Issued
 from autoglm_coordinator.pki.enrolment import Enrolment
-from autoglm_coordinator.service.agents import PROTOCOL, NewerProtocol
+from autoglm_coordinator.service.agents import NewerProtocol
 from autoglm_coordinator.service.gate import Context
+from autoglm_protos.enroll import PROTOCOL
 from autoglm_protos.tls import require_tls13
 from autoglm_protos.v1 import join_pb2, join_pb2_grpc
 

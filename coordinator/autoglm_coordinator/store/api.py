@@ -236,8 +236,7 @@ class SessionStore(Protocol):
         spec: bytes,
         survivors: tuple[str, ...],
         running_sum: bytes | memoryview,
-        adverts: bytes,
-        shares: bytes,
+        record: bytes,
     ) -> None:
         """Durable point (a): before any site is asked to unmask. Raises `SessionConflict`."""
         ...

@@ -129,7 +129,7 @@ class RoundRecord:
 class SessionRecord:
     """A session whose survivors are fixed, so that unmasking can be finished after a crash.
 
-    `spec`, `adverts`, `shares`: as encoded by the protocol. `running_sum`: artifact of the masked sum over `survivors`.
+    `spec`, `record`: as encoded by the protocol. `running_sum`: artifact of the masked sum over `survivors`.
     `unmask`: site id -> its unmasking message, as acknowledged so far.
     """
 
@@ -137,8 +137,7 @@ class SessionRecord:
     spec: bytes
     survivors: tuple[str, ...]
     running_sum: str
-    adverts: bytes
-    shares: bytes
+    record: bytes
     unmask: Mapping[str, bytes] = field(default_factory=dict)
 
 

@@ -26,13 +26,12 @@ class SessionTables:
         spec: bytes,
         survivors: tuple[str, ...],
         running_sum: bytes | memoryview,
-        adverts: bytes,
-        shares: bytes,
+        record: bytes,
     ) -> None:
         """See `SessionStore`."""
         artifact = await asyncio.to_thread(self._files.put, running_sum)
-        record = SessionRecord(session_id, spec, survivors, artifact, adverts, shares)
-        await self._database.write(lambda connection: _put_session(connection, record))
+        session = SessionRecord(session_id, spec, survivors, artifact, record)
+        await self._database.write(lambda connection: _put_session(connection, session))
 
     async def put_unmask_share(self, session_id: bytes, site_id: str, message: bytes) -> None:
         """See `SessionStore`."""
@@ -75,8 +74,7 @@ def _put_session(connection: Connection, record: SessionRecord) -> None:
         "spec": record.spec,
         "survivors": list(record.survivors),
         "running_sum": record.running_sum,
-        "adverts": record.adverts,
-        "shares": record.shares,
+        "record": record.record,
     }
     if row is None:
         connection.execute(insert(tables.sessions).values(**values))

@@ -185,8 +185,7 @@ sessions = Table(
     Column("spec", LargeBinary, nullable=False),
     Column("survivors", Canonical, nullable=False),
     Column("running_sum", String, nullable=False),
-    Column("adverts", LargeBinary, nullable=False),
-    Column("shares", LargeBinary, nullable=False),
+    Column("record", LargeBinary, nullable=False),
 )
 
 unmask_shares = Table(

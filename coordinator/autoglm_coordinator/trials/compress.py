@@ -94,7 +94,9 @@ class Compressing:
         for key, configuration in missing.items():
             layout = side.calibrate_layout(self._context.study, configuration)
             found[key] = layout.encode(without_prefix(outcome.counters, key)).tolist()
-            await self._tools.store.put_stage("CALIBRATE", stage_key("CALIBRATE", key), {"histograms": found[key]})
+            await self._tools.store.put_stage(
+                "CALIBRATE", stage_key("CALIBRATE", key), {"histograms": found[key]}, session_id=outcome.session_id
+            )
         return found
 
     async def _export(self, configuration: Configuration, histograms: list[int] | None) -> Variant:
@@ -154,6 +156,8 @@ async def _evaluation_session(
     for variant in variants:
         scores = context.workload.model_side.score(without_prefix(outcome.counters, variant.model), split)
         key = _evaluation_key(context, variant, split)
-        await tools.store.put_stage(str(name), key, {"scores": measurements_to_json(scores)})
+        await tools.store.put_stage(
+            str(name), key, {"scores": measurements_to_json(scores)}, session_id=outcome.session_id
+        )
         results[variant.model] = (scores, StageRecord(name, key, False, 0.0))
     return results

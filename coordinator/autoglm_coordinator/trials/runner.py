@@ -41,7 +41,7 @@ async def sum_constants(context: StudyContext, tools: Tools) -> tuple[int, ...]:
     outcome = await tools.sessions.run(context, Request(Purpose.CONSTANTS, (), Split.TRAIN, whole_cohort=True))
     layout = context.workload.model_side.constants_layout(study)
     constants = layout.encode({field.name: outcome.counters[field.name] for field in layout.fields}).tolist()
-    await tools.store.put_stage("CONSTANTS", key, {"constants": constants})
+    await tools.store.put_stage("CONSTANTS", key, {"constants": constants}, session_id=outcome.session_id)
     return tuple(constants)
 
 

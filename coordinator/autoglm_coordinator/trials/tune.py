@@ -205,7 +205,8 @@ class Tuning:
         outcome = await self._tools.sessions.run(self._context, request)
         side = self._context.workload.model_side
         scores = side.score(without_prefix(outcome.counters, ITEM), Split.VALIDATION)
-        await self._tools.store.put_stage("RUNG", key, {"validation": measurements_to_json(scores)})
+        stored = {"validation": measurements_to_json(scores)}
+        await self._tools.store.put_stage("RUNG", key, stored, session_id=outcome.session_id)
         return scores
 
     def _stops(self, record: RoundRecord, validation: dict[str, Measurement]) -> bool:

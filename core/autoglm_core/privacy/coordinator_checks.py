@@ -13,7 +13,7 @@ from autoglm_core.privacy.coordinator_states import Summed
 from autoglm_core.privacy.errors import (
     BadShare,
     SurvivorsChanged,
-    UnknownSite,
+    WrongPeers,
     WrongSender,
     WrongSession,
 )
@@ -45,7 +45,7 @@ class Desk:
         """One ciphertext of the right size for each of `peers` but the sender."""
         shares = self._read(Shares.decode(message.body), site, message)
         if tuple(peer for peer, _ in shares.sealed) != tuple(peer for peer in peers if peer != site):
-            raise UnknownSite(site=site)
+            raise WrongPeers(site=site)
         if any(len(sealed) != SEALED_BYTES for _, sealed in shares.sealed):
             raise BadShare(site=site)
         return shares
@@ -75,7 +75,7 @@ class Desk:
             (dealer, ShareKind.SEED if dealer in survived else ShareKind.MASK_KEY) for dealer in summed.sharers
         )
         if tuple((dealer, kind) for dealer, kind, _ in unmask.shares) != expected:
-            raise UnknownSite(site=site)
+            raise WrongPeers(site=site)
         self.own_statement(unmask).verify(self.roster.key(site), site=site)
         return unmask
 

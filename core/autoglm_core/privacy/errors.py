@@ -92,6 +92,15 @@ class WrongSender(Refused):
         super().__init__(f"a message of {site} speaks for {named}", site=site, named=named)
 
 
+class WrongPeers(Refused):
+    """A message holds shares for other peers, or of other kinds, than this session asks for."""
+
+    code = "wrong-peers"
+
+    def __init__(self, *, site: str) -> None:
+        super().__init__(f"{site} sent shares for other peers or of other kinds than asked for", site=site)
+
+
 class DuplicateMessage(Refused):
     """A second, different message where one is allowed."""
 

@@ -27,7 +27,7 @@ NUMBER_OFFSET, ARCHITECTURE_OFFSET, FIRST_ARGUMENT_OFFSET = 0, 4, 16
 ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050000 | 1, 0x80000000  # REFUSE carries EPERM
 AF_UNIX = 1
 X32_BIT = 0x40000000
-PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 22, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
 SECCOMP_MODE_FILTER = 2
 
 
@@ -121,6 +121,11 @@ def die_with_parent(signal_number: int) -> None:
     """Ask the kernel for `signal_number` when the thread that started this process ends: orphans would keep data."""
     if sys.platform == "linux":
         _prctl(PR_SET_PDEATHSIG, signal_number)
+
+
+def hide_memory() -> None:
+    """Let no other process of this user read this one's memory: a daemon calls it before it loads a key."""
+    _prctl(PR_SET_DUMPABLE, 0)
 
 
 def _prctl(option: int, first: int, second: int = 0) -> int:

@@ -1,0 +1,139 @@
+"""The adapter over Optuna: names, conditions, held tunes, quiet, and whether it finds anything."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import numpy as np
+import optuna
+import pytest
+from contract.sampler_contract import search, suggest
+from support.search_trials import ACCURACY, LATENCY, completed, quickstart_space, searched_study, small_space
+
+from autoglm_coordinator.sampler.api import UnknownSampler, UnsuitedSampler
+from autoglm_coordinator.sampler.dimensions import Dimensions
+from autoglm_coordinator.sampler.engines import Gp, Tpe
+from autoglm_coordinator.sampler.enumeration import LIMIT, grid_over
+from autoglm_coordinator.sampler.registry import check_sampler, load_sampler
+from autoglm_coordinator.sampler.tasks import TABLE
+from autoglm_core.space import CategoricalParameter, FloatParameter, IntParameter, Scale, SearchSpace
+from autoglm_core.trial import TrialState
+
+
+def test_an_unknown_sampler_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownSampler, match="did you mean `tpe`"):
+        load_sampler(searched_study("tpee"))
+
+
+def test_gp_refuses_a_space_with_conditions_and_names_one_that_can() -> None:
+    with pytest.raises(UnsuitedSampler, match="use `tpe`"):
+        check_sampler(searched_study("gp", space=quickstart_space()))
+
+
+def test_grid_refuses_a_space_whose_coarsest_grid_is_endless() -> None:
+    parameters = tuple(FloatParameter(f"x{index}", 0.0, 1.0) for index in range(20))
+    with pytest.raises(UnsuitedSampler, match="use `random`"):
+        check_sampler(searched_study("grid", space=SearchSpace(tune=parameters)))
+
+
+def test_a_grid_keeps_both_ends_on_their_scale() -> None:
+    space = SearchSpace(tune=(FloatParameter("rate", 1e-4, 1.0, Scale.LOG), IntParameter("rank", 1, 64, Scale.LOG)))
+    rate, rank = grid_over(space).tune
+    assert isinstance(rate, CategoricalParameter) and isinstance(rank, CategoricalParameter)
+    assert rate.choices == (1e-4, 1e-3, 1e-2, 0.1, 1.0)
+    assert rank.choices == (1, 3, 8, 23, 64)
+    assert (grid_over(quickstart_space()).size() or 0) <= LIMIT
+
+
+def test_values_survive_the_way_through_optuna_with_their_type() -> None:
+    space = SearchSpace(
+        tune=(
+            CategoricalParameter("mixed", (1, 1.0, True, "1")),
+            CategoricalParameter("numbers", (64, 16, 32)),
+            FloatParameter("rate", 1e-3, 1.0, Scale.LOG),
+            IntParameter("epochs", 1, 9),
+        )
+    )
+    dimensions = Dimensions(space)
+    for value in (1, 1.0, True, "1"):
+        mixed = dimensions.by_name["mixed"]
+        back = mixed.from_optuna(mixed.to_optuna(value))
+        assert (type(back), back) == (type(value), value)
+    assert dimensions.by_name["numbers"].from_optuna(1) == 16
+    assert dimensions.by_name["rate"].from_optuna(0.123456789) == 0.123457
+    assert dimensions.by_name["rate"].from_optuna(1.0000004) == 1.0
+
+
+def test_the_child_task_is_the_sampler_over_json() -> None:
+    study = searched_study()
+    trials = search(study, total=16)
+    meta = {"study": study.to_json(), "trials": [trial.to_json() for trial in trials], "n": 3}
+    answer, blobs = TABLE["suggest"](meta, [])
+    assert answer == {"suggestions": [entry.to_json() for entry in suggest(study, trials, 3)]}
+    assert blobs == []
+
+
+def test_the_child_task_answers_an_exhausted_space_with_nothing() -> None:
+    study = searched_study(space=small_space())
+    trials = [completed(number, entry) for number, entry in enumerate(study.space.grid(), start=1)]
+    answer, _ = TABLE["suggest"]({"study": study.to_json(), "trials": [t.to_json() for t in trials], "n": 1}, [])
+    assert answer == {"suggestions": []}
+
+
+def test_optuna_says_nothing_and_keeps_its_settings(capfd: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("optuna")
+    level = logger.level
+    search(searched_study(), total=16)
+    assert capfd.readouterr() == ("", "")
+    assert logger.level == level
+
+
+@pytest.mark.parametrize("engine", [Tpe, Gp])
+def test_a_held_parameter_stays_and_the_others_are_sought_for_its_value(engine: type[Tpe] | type[Gp]) -> None:
+    # The best y equals x: whoever holds x at one end must look for y at the same end.
+    ends = {}
+    for end in (0.1, 0.9):
+        sampler = engine(seed=3, n_startup_trials=5, **({"multivariate": True} if engine is Tpe else {}))
+        logging.getLogger("optuna").setLevel(logging.ERROR)
+        study = optuna.create_study(sampler=sampler)
+        space = {name: optuna.distributions.FloatDistribution(0, 1) for name in "xy"}
+        for x, y in np.random.default_rng(0).random((60, 2)):
+            params = {"x": float(x), "y": float(y)}
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=space, value=float((x - y) ** 2)))
+        sampler.held = {"x": end}
+        drawn = [study.ask(space).params for _ in range(8 if engine is Tpe else 1)]
+        assert {entry["x"] for entry in drawn} == {end}
+        ends[end] = float(np.mean([entry["y"] for entry in drawn]))
+    assert ends[0.9] - ends[0.1] > 0.4
+
+
+def test_tpe_finds_better_than_random_and_spends_less_on_infeasible_shapes() -> None:
+    def outcome(name: str, seed: int) -> tuple[float, int]:
+        study = searched_study(name, seed=seed, objectives=(ACCURACY, LATENCY))
+        trials = search(study, total=48)
+        good = [trial.measurements["one-core"] for trial in trials if trial.state is TrialState.COMPLETED]
+        area = max(figures["accuracy"].mean - 0.1 * np.log(figures["latency_p95_ms"].mean) for figures in good)
+        return area, 48 - len(good)
+
+    model, chance = (np.array([outcome(name, seed) for seed in range(3)]) for name in ("tpe", "random"))
+    assert model[:, 0].mean() > chance[:, 0].mean()
+    assert model[:, 1].mean() < chance[:, 1].mean()
+
+
+def test_suggesting_four_tunes_at_fifty_trials_is_quick() -> None:
+    study = searched_study()
+    trials = search(study, total=48)
+    start = time.perf_counter()
+    suggest(study, trials, 4)
+    assert time.perf_counter() - start < 0.5
+
+
+def test_gp_searches_a_flat_space_with_constraints() -> None:
+    study = searched_study("gp", objectives=(ACCURACY, LATENCY))
+    trials = search(searched_study("random", space=study.space, objectives=(ACCURACY, LATENCY)), total=16)
+    assert {trial.state for trial in trials} == {TrialState.COMPLETED, TrialState.INFEASIBLE}
+    (first,) = suggest(study, trials, 1)
+    assert suggest(study, trials, 1) == [first]
+    for configuration in first.configurations:
+        study.space.check(configuration)
