@@ -171,7 +171,7 @@ def _check_configuration(item: ManifestItem, study: Study) -> None:
 
 
 def check_tune(configuration: Configuration, study: Study) -> None:
-    """Raise `OutsideSpace` unless `configuration` is a whole `tune` part and nothing else, inside the approved space."""
+    """Raise `OutsideSpace` unless `configuration` is a whole `tune` part in the approved space, and nothing else."""
     names = {parameter.name for parameter in study.space.tune}
     constraints = tuple(entry for entry in study.space.constraints if names.issuperset(entry.names))
     type(study.space)(tune=study.space.tune, constraints=constraints).check(configuration)

@@ -1,5 +1,4 @@
-"""The site's own record of everything that left it: one JSON line per message, each holding the hash of the line
-before.
+"""The site's own record of all that left it: a JSON line per message, each holding the hash of the line before.
 
 The head (the hash of the last line) is signed by the site key and acknowledged by the coordinator, so neither side
 can later shorten or rewrite the record without the other being able to show it. A line is written before its message

@@ -38,7 +38,7 @@ class DataSource:
 
 @dataclass(frozen=True)
 class DeviceConfig:
-    """The device that is measured: its class, the processors that a measurement may use (empty: all), watts per busy core."""
+    """The device that is measured. `cpus`: processors for measurements (empty: all); `watts`: of one busy core."""
 
     device_class: str
     cpus: tuple[int, ...] = ()

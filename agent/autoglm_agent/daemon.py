@@ -100,6 +100,7 @@ class Agent:
         self._tasks = self._make_tasks(config, state)
         self._stream = Stream(
             state=state,
+            address=config.address,
             proxy=config.proxy,
             line=self._line,
             egress=egress,

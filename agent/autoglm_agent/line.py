@@ -88,7 +88,7 @@ class Line:
             return self._kept[sha256]
         received = bytearray()
         delays = Backoff()
-        while not await self._receive(sha256, received, study):
+        while not await self._receive(sha256, received, study):  # noqa: ASYNC110
             await asyncio.sleep(delays.next())
         data = bytes(received)
         if await asyncio.to_thread(digest, data) != sha256:

@@ -1,7 +1,6 @@
-"""Everything that an agent may say, as closed types: hashes, codes, bounded numbers and ciphertext. No field takes
-free text.
+"""All that an agent may say, as closed types: hashes, codes, bounded numbers, ciphertext. No field takes free text.
 
-Each kind knows the study it belongs to, for the audit log.
+Each kind knows the study that it belongs to, for the audit log.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ _DIVIDER = b"-----BEGIN CERTIFICATE-----"
 
 @dataclass(frozen=True)
 class Identity:
-    """`agent_id` is this site's id in rosters; `address`: the mutual-TLS port; `join_address`: where to come back to."""
+    """`agent_id`: also this site's id in rosters; `address`: the mutual-TLS port; `join_address`: to come back."""
 
     agent_id: str
     address: str
@@ -72,7 +72,7 @@ class StateFolder:
         return (self.path / "identity.json").exists()
 
     def prepare(self) -> SiteKey:
-        """Make the folder, the site key and the secret unless they are there; a join that failed half-way keeps its key."""
+        """Make folder, site key and secret unless they are there: a join that failed half-way keeps its key."""
         self.path.mkdir(parents=True, exist_ok=True, mode=OWN_FOLDER)
         self.path.chmod(OWN_FOLDER)
         if not (self.path / "site.key").exists():

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -131,12 +132,16 @@ class Connection:
 
 
 class Stream:
-    """Keeps a connection for as long as `run` runs."""
+    """Keeps a connection for as long as `run` runs.
+
+    `address`: of agent.toml, where an administrator may correct what the join wrote; None: as joined.
+    """
 
     def __init__(
         self,
         *,
         state: StateFolder,
+        address: str | None,
         proxy: str | None,
         line: Line,
         egress: Egress,
@@ -145,6 +150,7 @@ class Stream:
         connected: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._state = state
+        self._address = address
         self._proxy = proxy
         self._line = line
         self._egress = egress
@@ -178,6 +184,8 @@ class Stream:
     async def _life(self) -> None:
         """From one dial to the loss of its stream, over every renewal in between."""
         identity = self._state.identity()
+        if self._address is not None:
+            identity = replace(identity, address=self._address)
         first = Connection(identity.address, await self._valid_credentials(identity), proxy=self._proxy)
         welcome = await self._greet(first)
         self._welcomed = True
@@ -252,11 +260,11 @@ class Stream:
 
     async def _until(self, credentials: Credentials) -> None:
         """Two thirds of the certificate's life, and then a moment without tasks before nine tenths of it."""
-        while (left := (credentials.renew_at - self._clock.now()).total_seconds()) > 0:
+        while (left := (credentials.renew_at - self._clock.now()).total_seconds()) > 0:  # noqa: ASYNC110
             # The wall clock decides, in short steps: a machine that slept must not oversleep its certificate.
             await asyncio.sleep(min(left, 60.0))
         latest = credentials.expires - (credentials.expires - credentials.renew_at) * 0.3
-        while self._listener.running() and self._clock.now() < latest:
+        while self._listener.running() and self._clock.now() < latest:  # noqa: ASYNC110
             await asyncio.sleep(1.0)
 
     async def _renew(self, connection: Connection, identity: Identity) -> tuple[Connection, Welcome]:

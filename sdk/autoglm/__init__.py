@@ -9,6 +9,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+# Before any module of this package imports grpc: it pins TLS 1.3.
+import autoglm_protos as autoglm_protos
+
 if TYPE_CHECKING:
     from autoglm.control import ControlClient, login_with_token
     from autoglm.results import Result

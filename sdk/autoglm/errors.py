@@ -70,9 +70,10 @@ class DaemonEnded(AutoglmError):
     code = "daemon-ended"
     kind = Kind.ABORTED
 
-    def __init__(self, *, name: str, exit_code: int, log: str, last_line: str) -> None:
+    def __init__(self, *, name: str, exit_code: int, last_line: str, log: str = "") -> None:
+        place = f" (all of it: {log})" if log else ""
         super().__init__(
-            f"{name} ended with code {exit_code}: {last_line or 'it said nothing'} (all of it: {log})",
+            f"{name} ended with code {exit_code}: {last_line or 'it said nothing'}{place}",
             name=name,
             exit_code=exit_code,
         )

@@ -69,7 +69,7 @@ class Daemon:
     def pid(self) -> int:
         """Process id of the running or the last process."""
         if self._process is None:
-            raise DaemonEnded(name=self.name, exit_code=0, log=str(self._log), last_line="it was never started")
+            raise DaemonEnded(name=self.name, exit_code=0, last_line="it was never started")
         return self._process.pid
 
     @property
@@ -187,7 +187,7 @@ def run_to_end(
         raise NotReady(what=name, seconds=seconds) from error
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
-        raise DaemonEnded(name=name, exit_code=done.returncode, log="above", last_line=lines[-1] if lines else "")
+        raise DaemonEnded(name=name, exit_code=done.returncode, last_line=lines[-1] if lines else "")
     return done.stdout
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from autoglm_coordinator.sampler.api import Suggestion
+from autoglm_coordinator.sampler.history import history_of
+from autoglm_coordinator.sampler.registry import load_sampler
 from autoglm_core.configuration import Configuration
 from autoglm_core.constraint import Constraint
 from autoglm_core.measurement import Measurement, Provenance, Split
@@ -124,3 +127,23 @@ def measured(mean: float) -> Measurement:
 def validated(mean: float, standard_error: float = 0.01) -> Measurement:
     """A validation figure."""
     return Measurement(mean, standard_error, 359, Provenance.SECURE_SUM, Split.VALIDATION)
+
+
+def suggest(study: Study, trials: list[Trial], n: int) -> list[Suggestion]:
+    """As after a restart: nothing but the trials is carried over."""
+    history = history_of(study, trials)
+    sampler = load_sampler(study)
+    sampler.observe(history.completed, history.pending)
+    return sampler.suggest(n)
+
+
+def search(study: Study, *, total: int, batch: int = 4) -> list[Trial]:
+    """Trials of a search that knows nothing but its trials from one batch to the next."""
+    trials: list[Trial] = []
+    while len(trials) < total:
+        for suggestion in suggest(study, trials, batch):
+            trials += [
+                completed(number, configuration)
+                for number, configuration in enumerate(suggestion.configurations, start=len(trials) + 1)
+            ]
+    return trials

@@ -51,7 +51,14 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("server_learning_rate", 0.0), ("beta1", 1.0), ("beta2", -0.1), ("tau", 0), ("tau", float("nan")), ("beta1", "0.9")],
+    [
+        ("server_learning_rate", 0.0),
+        ("beta1", 1.0),
+        ("beta2", -0.1),
+        ("tau", 0),
+        ("tau", float("nan")),
+        ("beta1", "0.9"),
+    ],
 )
 def test_an_option_out_of_range_is_refused_by_name(option: str, value: float | str) -> None:
     with pytest.raises(BadAggregatorOption, match=rf"search\.tune\.{option}"):

@@ -5,16 +5,18 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from support.search_trials import ACCURACY, ENERGY, LATENCY, searched_study, validated
 
 from autoglm_coordinator.scheduler.api import Decision, RungValue
 from autoglm_coordinator.scheduler.median import MedianRule, NeverStop, load_scheduler
 from autoglm_core.objective import Direction, Objective
+from support.search_trials import ACCURACY, ENERGY, LATENCY, searched_study, validated
 
 FOUR = (0.90, 0.91, 0.92, 0.93)
 
 
-def at_rung(tune: str, accuracy: float, *, error: float = 0.01, latency: float | None = None, rung: int = 4) -> RungValue:
+def at_rung(
+    tune: str, accuracy: float, *, error: float = 0.01, latency: float | None = None, rung: int = 4
+) -> RungValue:
     costs = {} if latency is None else {"one-core/latency_p95_ms": latency}
     return RungValue(tune, rung, {"accuracy": validated(accuracy, error)}, costs)
 

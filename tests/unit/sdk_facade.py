@@ -21,7 +21,7 @@ def test_another_name_is_an_attribute_error() -> None:
 
 
 def test_importing_it_loads_neither_grpc_nor_a_framework() -> None:
-    code = "import autoglm, sys; print([name for name in ('grpc', 'torch', 'onnxruntime', 'yaml') if name in sys.modules])"
+    code = "import autoglm, sys; print([n for n in ('grpc', 'torch', 'onnxruntime', 'yaml') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -66,7 +66,7 @@ def _hash_order(keys: Sequence[bytes], seed: int) -> NDArray[np.uint64]:
 def _cut(
     order: NDArray[np.uint64], labels: NDArray[np.int64], rows: Rows, shares: tuple[float, float, float]
 ) -> tuple[Rows, Rows, Rows]:
-    """Cut `rows` within each class; a class is off by less than one row, and one of a single row goes to the first part."""
+    """Cut `rows` within each class, which is off by less than one row; a class of one row goes to the first part."""
     parts: tuple[list[Rows], list[Rows], list[Rows]] = ([], [], [])
     borders = np.cumsum(np.asarray(shares) / sum(shares))[:2]
     for label in np.unique(labels[rows]):

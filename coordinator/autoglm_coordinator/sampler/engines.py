@@ -28,8 +28,12 @@ SLICE_SAMPLES = 2048
 
 
 class Holding(BaseSampler):
-    """`held`: Optuna's values, by name, of the dimensions that stand still."""
+    """`held`: Optuna's values, by name, of the dimensions that stand still.
 
+    `tries`: how often it is asked for a configuration that is new and allowed, before chance is.
+    """
+
+    tries: int = 6
     held: Mapping[str, Any] = MappingProxyType({})
 
     def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
@@ -74,7 +78,9 @@ class Tpe(Holding, TPESampler):
 
 
 class Gp(Holding, GPSampler):
-    """Gaussian processes with expected (hypervolume) improvement."""
+    """Gaussian processes with expected (hypervolume) improvement. Dear to ask, and it says the same again."""
+
+    tries = 2
 
     def _optimize_acqf(self, acqf: Any, best_params: Any) -> Any:
         if not self.held:

@@ -28,8 +28,6 @@ from autoglm_core.configuration import Configuration, Values
 from autoglm_core.space import SearchSpace
 from autoglm_core.trial import Observation
 
-MODEL_TRIES = 6
-"""Asks of the model for a configuration that is new and allowed; a model asked again mostly says the same."""
 RANDOM_TRIES = 400
 CONSTRAINT = "feasible"
 
@@ -144,7 +142,7 @@ class _Asking:
     def next(self, *, tune: Values | None = None) -> Configuration | None:
         """A new and allowed configuration, with `tune` held if it is given; None where none was found."""
         held = {} if tune is None else tune
-        for sampler, tries in ((self._model, MODEL_TRIES), (self._fallback, RANDOM_TRIES)):
+        for sampler, tries in ((self._model, self._model.tries), (self._fallback, RANDOM_TRIES)):
             sampler.held = self._dimensions.params(held)[0]
             self._study.sampler = sampler
             for _ in range(tries if self._can_differ(held) else 1):

@@ -27,6 +27,8 @@ from autoglm_core.trial import StageName, StageRecord, Trial
 LEASE = timedelta(seconds=120)
 MEASURE_SECONDS = 1.0
 """Wall time over which the blocks of one lease are spread (FACTS: a percentile over less than a second says little)."""
+ANY_DEVICE = "any"
+"""Stands for the device class where a study names none: then only exact figures are known before TUNE."""
 PER_LEASE = 12
 """Variants interleaved in one lease; more would make each block of one variant too short."""
 GATHER_SECONDS = 30.0
@@ -92,18 +94,11 @@ class Probing:
         figures: dict[str, dict[str, dict[str, Measurement]]] = {}
         for device_class in self._context.study.device_classes:
             figures[device_class] = await self._measure_class(device_class, unique, reference)
+        if not figures:
+            figures[ANY_DEVICE] = {shape.measured_key: {} for shape in unique}
         return {
             number: ({name: {**entry[shape.measured_key], **shape.exact()} for name, entry in figures.items()}, record)
             for number, (shape, record) in shapes.items()
-        }
-
-    async def reference(self) -> dict[str, dict[str, Measurement]]:
-        """The reference configuration's figures by class, from the store once measured."""
-        shape, _ = await self._shape(self._reference())
-        classes = self._context.study.device_classes
-        return {
-            name: {**(await self._measure_class(name, [shape], shape))[shape.measured_key], **shape.exact()}
-            for name in classes
         }
 
     def _reference(self) -> Configuration:

@@ -19,9 +19,10 @@ from autoglm_coordinator.trials.runner import Search, sum_constants
 from autoglm_coordinator.trials.stages import Tools
 from autoglm_core.canonical import Json, canonical_json, json_digest
 from autoglm_core.clock import Clock
-from autoglm_core.errors import AutoglmError, Conflict, Kind, NotFound
+from autoglm_core.errors import AutoglmError, Conflict, InvalidInput, Kind, NotFound
 from autoglm_core.privacy.roster import Roster
 from autoglm_core.study import Study
+from autoglm_core.study_metrics import check_metrics
 from autoglm_workloads.registry import load_workload
 
 LOG = logging.getLogger(__name__)
@@ -63,6 +64,21 @@ class NoDevice(NotFound):
             "correct `device_classes`, or start an agent with that [device] class",
             device_class=device_class,
             known=known,
+        )
+
+
+class OtherWorkloadVersion(InvalidInput):
+    """A study was declared for another version of its workload."""
+
+    code = "other-workload-version"
+
+    def __init__(self, *, workload: str, declared: int, installed: int) -> None:
+        super().__init__(
+            f"the study was declared for version {declared} of {workload}, and this coordinator has {installed}: "
+            "submit it with the `autoglm` of the coordinator's version",
+            workload=workload,
+            declared=declared,
+            installed=installed,
         )
 
 
@@ -138,7 +154,13 @@ class Studies:
 
     def check(self, study: Study, roster: Roster) -> None:
         """Raise the first reason why the deployment cannot run `study`."""
-        load_workload(study.workload).model_side.check(study)
+        workload = load_workload(study.workload)
+        if study.workload_version != workload.version:
+            raise OtherWorkloadVersion(
+                workload=study.workload, declared=study.workload_version, installed=workload.version
+            )
+        workload.model_side.check(study)
+        check_metrics(study, workload.model_side.metrics())
         wanted = self._wanted(study, roster)
         required = max(study.protection.minimum_cohort, roster.minimum_cohort)
         if len(wanted["sites"]) < required:

@@ -1,0 +1,95 @@
+"""The verbs around the daemon: join, run, status, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Mapping
+
+from autoglm_agent.config import AgentConfig, load_config
+from autoglm_agent.errors import NotJoined
+from autoglm_agent.ledger import Ledger, StudyState
+from autoglm_agent.local import ask
+from autoglm_agent.state import StateFolder
+
+
+def join(options: argparse.Namespace) -> int:
+    """Enrol."""
+    from autoglm_agent import joining
+
+    if options.name and not options.config.exists():
+        folder = options.config.absolute().parent
+        joining.first_config(options.config, name=options.name, state=options.state or folder / "state")
+    token = sys.stdin.readline() if options.token == "-" else options.token  # noqa: S105
+    identity = asyncio.run(joining.join(token, options.config))
+    fingerprint = StateFolder(load_config(options.config).state).site_key().fingerprint
+    print(f"joined as {identity.agent_id}; the coordinator is {identity.address}")
+    print(f"site key {fingerprint}: read its first digits to whoever compares the roster")
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until stopped."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    config = load_config(options.config)
+    asyncio.run(_serve(config))
+    return 0
+
+
+async def _serve(config: AgentConfig) -> None:
+    from autoglm_agent.daemon import Agent
+
+    def connected(address: str) -> None:
+        print(f"autoglm-agent connected name={config.name} coordinator={address}", flush=True)
+
+    async with Agent(config, connected=connected) as agent:
+        await agent.run()
+
+
+def status(options: argparse.Namespace) -> int:
+    """What the running agent does."""
+    config = load_config(options.config)
+    state = StateFolder(config.state)
+    if not state.joined:
+        raise NotJoined
+    answer = ask(state.socket, {"verb": "status"})
+    print(f"{config.name}  {'connected to' if answer['connected'] else 'not connected to'} {answer['address']}")
+    ledger = Ledger(state.ledger)
+    try:
+        entries = ledger.studies()
+        roster = ledger.accepted_roster()
+    finally:
+        ledger.close()
+    if config.device is None:
+        print(f"roster   {'none accepted' if roster is None else roster.hash[:12]}")
+    waiting = [entry.study_id for entry in entries if entry.state is StudyState.OFFERED]
+    approved = [entry.study_id for entry in entries if entry.state is StudyState.APPROVED]
+    print(f"studies  {len(approved)} approved, {len(waiting)} waiting{': ' if waiting else ''}{', '.join(waiting)}")
+    print(f"tasks    {len(answer['tasks'])}")
+    print("not protected: the global model, crafted models, adaptively chosen queries (see docs)")
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Check everything."""
+    return asyncio.run(_examine(load_config(options.config)))
+
+
+async def _examine(config: AgentConfig) -> int:
+    from autoglm_agent.doctor import examine
+
+    well = True
+    async for finding in examine(config):
+        print(f"{'ok ' if finding.ok else 'BAD'}  {finding.name}: {finding.text}")
+        well = well and finding.ok
+    return 0 if well else 1
+
+
+VERBS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "join": join,
+    "run": run,
+    "status": status,
+    "doctor": doctor,
+}

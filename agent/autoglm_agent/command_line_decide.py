@@ -1,0 +1,225 @@
+"""The verbs with which an administrator decides and looks things up: studies, rosters, data, audit."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from autoglm_agent import audit
+from autoglm_agent.children import Children
+from autoglm_agent.config import AgentConfig, load_config
+from autoglm_agent.decisions import own_roster
+from autoglm_agent.errors import AuditBroken, DaemonNotRunning, NoRoster, NotJoined, UnknownDataset
+from autoglm_agent.ledger import Ledger, RosterEntry, StudyEntry, StudyState
+from autoglm_agent.local import ask
+from autoglm_agent.state import StateFolder
+from autoglm_agent.studies import read_study
+from autoglm_core.canonical import Json
+from autoglm_core.codes import HINTS, RefusalCode, RefusedWith, refusal_of
+from autoglm_core.privacy.keys import SitePublicKey
+from autoglm_core.privacy.roster import Roster
+
+DIGITS = 16
+"""Of a fingerprint, when people read it to each other: 64 bits are beyond any search for a twin here."""
+
+
+@contextmanager
+def _opened(options: argparse.Namespace) -> Iterator[tuple[AgentConfig, StateFolder, Ledger]]:
+    config = load_config(options.config)
+    state = StateFolder(config.state)
+    if not state.joined:
+        raise NotJoined
+    ledger = Ledger(state.ledger)
+    try:
+        yield config, state, ledger
+    finally:
+        ledger.close()
+
+
+def _tell(state: StateFolder, request: Json) -> Json:
+    """Ask the daemon to act; where none runs, the next start will."""
+    try:
+        return ask(state.socket, request)
+    except DaemonNotRunning:
+        return {"told": False}
+
+
+def studies(options: argparse.Namespace) -> int:
+    """List them."""
+    with _opened(options) as (_, _, ledger):
+        entries = ledger.studies()
+    for entry in entries:
+        reason = f"  {HINTS[entry.code]}" if entry.code is not RefusalCode.OK else ""
+        print(f"{entry.study_id}  {entry.state}{reason}")
+    if not entries:
+        print("no study was offered yet")
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Everything that an approval is a yes to."""
+    with _opened(options) as (_, _, ledger):
+        entry = ledger.study(options.study)
+    study = read_study(entry.body)
+    print(f"study {entry.study_id}, {entry.state}, hash {entry.hash}")
+    print(f"workload {study.workload} (version {study.workload_version}), data {study.data}, model {study.model}")
+    print(f"rounds {study.rounds}, trials {study.budget.trials}, minimum cohort {study.protection.minimum_cohort}")
+    summed = "required: the coordinator sees sums alone" if study.protection.secure_sum else "OFF: it sees every update"
+    print(f"secure sum {summed}")
+    print(json.dumps(study.to_json(), indent=2, sort_keys=True))
+    return 0
+
+
+def approve(options: argparse.Namespace) -> int:
+    """Write a yes."""
+    return _decide(options, StudyState.APPROVED, RefusalCode.OK)
+
+
+def deny(options: argparse.Namespace) -> int:
+    """Write a no."""
+    return _decide(options, StudyState.DENIED, RefusalCode.DENIED)
+
+
+def withdraw(options: argparse.Namespace) -> int:
+    """Take a yes back."""
+    return _decide(options, StudyState.WITHDRAWN, RefusalCode.WITHDRAWN)
+
+
+def _decide(options: argparse.Namespace, decision: StudyState, code: RefusalCode) -> int:
+    with _opened(options) as (config, state, ledger):
+        entry = ledger.study(options.study)
+        if decision is StudyState.APPROVED:
+            _require_decidable(config, ledger, entry)
+        ledger.decide(entry.study_id, decision, code)
+        answer = _tell(state, {"verb": "decided", "study": entry.study_id})
+    refused = RefusalCode(answer.get("code", RefusalCode.OK))
+    if decision is StudyState.APPROVED and refused is not RefusalCode.OK:
+        print(f"{entry.study_id} cannot run here: {HINTS[refused]}")
+        return 1
+    told = "the coordinator was told" if answer.get("told") else "the coordinator is told when the agent is connected"
+    print(f"{entry.study_id} {decision}; {told}")
+    return 0
+
+
+def _require_decidable(config: AgentConfig, ledger: Ledger, entry: StudyEntry) -> None:
+    """An approval that a rule of the site or a missing roster would void is refused now."""
+    from autoglm_agent.policy import judge
+
+    accepted = ledger.accepted_roster(entry.roster_hash) is not None
+    code = judge(config, read_study(entry.body), roster_accepted=accepted)
+    if code not in (RefusalCode.OK, RefusalCode.WOULD_ASK):
+        raise RefusedWith(code)
+
+
+def roster_show(options: argparse.Namespace) -> int:
+    """The roster that was offered last."""
+    with _opened(options) as (_, state, ledger):
+        entry = _chosen(ledger, "")
+        own = state.identity().agent_id
+    roster = Roster.decode(entry.body)
+    print(f"roster {entry.hash[:DIGITS]}, version {roster.version}, {'accepted' if entry.accepted else 'not accepted'}")
+    print(f"a sum is opened over at least {max(roster.minimum_cohort, roster.threshold(len(roster.sites)))} sites")
+    for site in roster.sites:
+        mark = "  (this site)" if site.site_id == own else ""
+        print(f"  {SitePublicKey(site.public_key).fingerprint[:DIGITS]}  {site.name}{mark}")
+    if not entry.accepted:
+        print("compare each fingerprint with its site by telephone, then:")
+        print(f"  autoglm-agent roster accept {entry.hash[:DIGITS]}")
+    return 0
+
+
+def roster_accept(options: argparse.Namespace) -> int:
+    """Pin the roster whose hash begins as typed."""
+    with _opened(options) as (_, state, ledger):
+        entry = _chosen(ledger, options.hash)
+        own_roster(entry.body, agent_id=state.identity().agent_id, key=state.site_key())
+        ledger.accept_roster(entry.hash)
+        _tell(state, {"verb": "roster"})
+    print(f"roster {entry.hash[:DIGITS]} accepted")
+    return 0
+
+
+def _chosen(ledger: Ledger, prefix: str) -> RosterEntry:
+    found = [entry for entry in ledger.rosters() if entry.hash.startswith(prefix.lower())]
+    if not found or (prefix and len(prefix) < 4):
+        raise NoRoster(prefix=prefix)
+    return found[-1]
+
+
+def data_check(options: argparse.Namespace) -> int:
+    """Read a dataset as each study that names it would."""
+    with _opened(options) as (config, _, ledger):
+        known = [entry for entry in ledger.studies() if entry.state is not StudyState.ENDED]
+    source = config.data.get(options.name)
+    if source is None:
+        raise UnknownDataset(name=options.name, known=", ".join(config.data))
+    named = [entry for entry in known if read_study(entry.body).data == source.name]
+    if not named:
+        found = "is there" if source.path.exists() else "is NOT there: correct `path` in agent.toml"
+        print(f"{source.name}  its file {found}; no study names it yet, so its schema cannot be checked")
+        return 0 if source.path.exists() else 1
+    results = [asyncio.run(_try(config, entry)) for entry in named]
+    return 0 if all(results) else 1
+
+
+async def _try(config: AgentConfig, entry: StudyEntry) -> bool:
+    study = read_study(entry.body)
+    children = Children(config, crash_log=StateFolder(config.state).path / "check-crash.log")
+    schema = study.schema.hash[:8]
+    try:
+        await children.try_data(study)
+    except Exception as error:
+        code = refusal_of(error)
+        # Here, at the site, the error's own words may be read; only the code would leave.
+        print(f"{study.data}  {entry.study_id}: {code}, expected schema {schema}: {error}")
+        return False
+    finally:
+        await children.close()
+    print(f"{study.data}  {entry.study_id}: schema {schema}, rows: enough. Leaves the site: name, schema hash.")
+    return True
+
+
+def audit_verify(options: argparse.Namespace) -> int:
+    """Check the chain, and that nothing was cut off behind the last acknowledged head."""
+    with _opened(options) as (_, state, _):
+        count, size, head = 0, 0, audit.Head(0, audit.START)
+        kept = _kept_head(state)
+        found = kept is None
+        for entry in audit.verify(state.audit):
+            head = audit.head_of(entry)
+            count, size, found = count + 1, size + entry.size, found or head == kept
+    if not found:
+        raise AuditBroken(sequence=head.sequence, reason="entries that the coordinator acknowledged are missing")
+    acknowledged = 0 if kept is None else kept.sequence
+    print(f"{count} messages, {size} bytes left this site; the chain holds, {acknowledged} of them acknowledged")
+    print(f"head {head.head}")
+    return 0
+
+
+def _kept_head(state: StateFolder) -> audit.Head | None:
+    """The newest head that this site signed and the coordinator acknowledged."""
+    try:
+        value = json.loads(state.kept_head.read_bytes())
+        head = audit.Head(int(value["sequence"]), str(value["head"]))
+        state.site_key().public.verify(audit.HEAD_MESSAGE, head.body, bytes.fromhex(value["signature"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        raise AuditBroken(sequence=0, reason="the acknowledged head cannot be read") from None
+    return head
+
+
+VERBS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "studies": studies,
+    "show": show,
+    "approve": approve,
+    "deny": deny,
+    "withdraw": withdraw,
+    "roster-show": roster_show,
+    "roster-accept": roster_accept,
+    "data-check": data_check,
+    "audit-verify": audit_verify,
+}
