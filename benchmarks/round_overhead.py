@@ -27,7 +27,7 @@ from autoglm.run_folder import RunFolder
 from autoglm.simulated_agents import toml_text
 from autoglm.simulated_deployment import AgentFiles, SimulatedDeployment
 from autoglm_core.canonical import canonical_json
-from autoglm_core.parse_study import parse_study
+from autoglm_core.parse_study import WorkloadFacts, parse_study
 from autoglm_core.study import Study
 
 WARM_UP = 3
@@ -73,7 +73,8 @@ def study_of(parameters: int, rounds: int) -> Study:
             "rounds": rounds,
             "budget": {"trials": 1},
             "sampler": {"name": "random"},
-        }
+        },
+        WorkloadFacts(version=1, metrics=("loss",)),
     )
 
 
@@ -105,13 +106,11 @@ def measure(root: Path, study: Study, *, drops: bool) -> Timing:
     deployment.drops = drops
     with deployment:
         submitted = deployment.client.submit(canonical_json(study.to_json()), idempotency_key="bench")
-        last = None
-        for last in deployment.client.watch(submitted.id):
-            pass
-        if last is None or last.state != "completed":
+        *_, last = deployment.client.watch(submitted.id)
+        if last.state != "completed":
             log = folder.log("coordinator").read_text()
             raise SystemExit(
-                f"the study ended {last.state if last else ''}: {last.error if last else ''}\n{log[-3000:]}"
+                f"the study ended {last.state}: {last.error}\n{log[-3000:]}"
             )
     return read_log(folder.log("coordinator").read_text())
 

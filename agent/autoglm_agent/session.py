@@ -22,6 +22,7 @@ from autoglm_agent.ledger import Ledger
 from autoglm_agent.line import Line
 from autoglm_agent.outgoing import FailTask, SendInSession, UploadVector
 from autoglm_core.codes import RefusalCode, RefusedWith, code_of, refusal_of
+from autoglm_core.privacy.bodies import Masked
 from autoglm_core.privacy.errors import IllegalEvent
 from autoglm_core.privacy.keys import SiteKey
 from autoglm_core.privacy.messages import MessageKind
@@ -160,11 +161,11 @@ class SessionRun:
             self._tools.line.send(FailTask(self.task, code))
 
     async def _upload(self, instruction: UploadMasked) -> None:
-        vector = instruction.vector
-        await asyncio.to_thread(
-            self._tools.ledger.use_session, self.session_id, study_id=self.task.study_id, vector=vector.sha256
-        )
-        upload = UploadVector(self.session_id, vector, instruction.message, self.task.study_id)
+        # The header names the vector's hash; egress compares it with the bytes before they leave.
+        vector = Masked.decode(instruction.message.body).vector.hex()
+        study_id = self.task.study_id
+        await asyncio.to_thread(self._tools.ledger.use_session, self.session_id, study_id=study_id, vector=vector)
+        upload = UploadVector(self.session_id, instruction.vector, instruction.message, study_id)
         self._uploads.append(asyncio.create_task(self._deliver(upload)))
 
     async def _deliver(self, message: UploadVector) -> None:

@@ -1,4 +1,4 @@
-"""The aggregators against what flwr 1.41's own classes made of the same rounds (benchmarks/make_aggregator_vectors.py)."""
+"""The aggregators against what flwr's classes made of the same rounds (see benchmarks/make_aggregator_vectors.py)."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -23,10 +24,9 @@ PROTECTION: Json = {"secure_sum": True, "minimum_cohort": 3, "not_protected": ["
 TESTED = Measurement(0.93, 0.01, 360, Provenance.SECURE_SUM, Split.TEST)
 
 
-def study_of_two(**changes: object) -> Study:
-    return searched_study(
-        objectives=(ACCURACY, LATENCY), constraints=("latency_p95_ms <= 5", "accuracy >= 0.5"), **changes
-    )  # type: ignore[arg-type]
+def study_of_two(*, weighted: Mapping[str, float] | None = None) -> Study:
+    constraints = ("latency_p95_ms <= 5", "accuracy >= 0.5")
+    return searched_study(objectives=(ACCURACY, LATENCY), constraints=constraints, weighted=weighted)
 
 
 def trial(

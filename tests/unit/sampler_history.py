@@ -9,14 +9,20 @@ import pytest
 
 from autoglm_coordinator.sampler.goals import goals_of
 from autoglm_coordinator.sampler.history import history_of, merge_classes
-from autoglm_core.configuration import Configuration
+from autoglm_core.configuration import Configuration, Value
 from autoglm_core.study import Study
 from autoglm_core.trial import Observation, StageName, StageRecord, Trial, TrialState
 from support.search_trials import ACCURACY, LATENCY, completed, measured, searched_study, validated
 
 
 def configuration(width: int, **deploy: float | str | int) -> Configuration:
-    tune = {"learning_rate": 2e-2, "batch_size": 16, "local_epochs": 1, "width": width, "aggregator": "fedavg"}
+    tune: dict[str, Value] = {
+        "learning_rate": 2e-2,
+        "batch_size": 16,
+        "local_epochs": 1,
+        "width": width,
+        "aggregator": "fedavg",
+    }
     return Configuration(tune, {"prune": 0.0, "quantization": "none", "threads": 1, "export_batch": 16, **deploy})
 
 

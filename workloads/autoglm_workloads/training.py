@@ -64,7 +64,7 @@ class FlatNetwork:
         """Set `gradient` to that of the mean cross-entropy of a batch; returns the loss."""
         from torch.nn import functional
 
-        pass
+        self.gradient.zero_()
         logits = forward(self._chain, self._tensors, inputs)
         loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
         loss.backward()

@@ -77,9 +77,9 @@ def _what(study: Study) -> str:
     names = study.schema.class_names
     shown = ", ".join(f"`{name}`" for name in names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     return (
-        f"`model.onnx` is a `{study.model}` for {study.workload.replace('-', ' ')} on `{study.data}`. It gives one "
-        f"logit per class, in this order: {shown}. Normalisation is part of the model: feed it values as the study's schema "
-        "declares them, not normalised ones."
+        f"`model.onnx` is a `{study.model}` for {study.workload.replace('-', ' ')} on `{study.data}`. "
+        f"It gives one logit per class, in this order: {shown}. Normalisation is part of the model: feed it "
+        "values as the study's schema declares them, not normalised ones."
     )
 
 
