@@ -14,9 +14,8 @@ from autoglm_core.canonical import digest
 from autoglm_core.identity import JoinToken, check_name
 from autoglm_protos import enroll
 
-_SECTION = re.compile(r"^\s*\[coordinator\]\s*(?:#.*)?$", re.MULTILINE)
-_ANY_SECTION = re.compile(r"^\s*\[", re.MULTILINE)
-_ADDRESS = re.compile(r"^\s*address\s*=.*$", re.MULTILINE)
+_SECTION = re.compile(r"\s*\[coordinator\]\s*(?:#.*)?")
+_ADDRESS = re.compile(r"\s*address\s*=")
 CONFIG_MODE = 0o640
 
 
@@ -57,14 +56,14 @@ def first_config(path: Path, *, name: str, state: Path) -> AgentConfig:
 
 def with_address(text: str, address: str) -> str:
     """agent.toml with `coordinator.address` set; every other line and comment as it was."""
-    line = f'address = "{address}"'
-    section = _SECTION.search(text)
-    if section is None:
-        # A table without its own header would end up in the one before it.
-        return f"{text.rstrip()}\n\n[coordinator]\n{line}\n"
-    body = text[section.end() :]
-    following = _ANY_SECTION.search(body)
-    end = len(body) if following is None else following.start()
-    inside, rest = body[:end], body[end:]
-    inside = _ADDRESS.sub(line, inside) if _ADDRESS.search(inside) else f"\n{line}{inside}"
-    return text[: section.end()] + inside + rest
+    lines, wanted = text.splitlines(), f'address = "{address}"'
+    header = next((number for number, line in enumerate(lines) if _SECTION.fullmatch(line)), None)
+    if header is None:
+        return "\n".join([*lines, "", "[coordinator]", wanted, ""])
+    for number in range(header + 1, len(lines)):
+        if lines[number].lstrip().startswith("["):
+            break
+        if _ADDRESS.match(lines[number]):
+            lines[number] = wanted
+            return "\n".join([*lines, ""])
+    return "\n".join([*lines[: header + 1], wanted, *lines[header + 1 :], ""])

@@ -1,8 +1,8 @@
 """One canonical byte form for values that are hashed or signed.
 
-JSON with sorted keys, no spaces, UTF-8, and neither NaN nor infinities: equal values give equal bytes on every platform that
-follows IEEE 754, because Python prints the shortest decimal that reads back to the same double. Protobuf was rejected: its
-encoding is not canonical.
+JSON with sorted keys, no spaces, UTF-8, and neither NaN nor infinities: equal values give equal bytes on every platform
+that follows IEEE 754, because Python prints the shortest decimal that reads back to the same double. Protobuf was
+rejected: its encoding is not canonical.
 """
 
 from __future__ import annotations

@@ -42,11 +42,12 @@ def test_probe_of_one_host_overlaps_training_on_another() -> None:
 def test_a_waiting_probe_goes_before_later_training() -> None:
     async def story() -> list[str]:
         leases, seen = HostLeases(), []
-        release = asyncio.Event()
+        held, release = asyncio.Event(), asyncio.Event()
 
         async def hold(name: str) -> None:
             async with leases.shared(["h"]):
                 seen.append(name)
+                held.set()
                 await release.wait()
 
         async def probe() -> None:
@@ -54,8 +55,7 @@ def test_a_waiting_probe_goes_before_later_training() -> None:
                 seen.append("probe")
 
         first = asyncio.create_task(hold("round 1"))
-        while not seen:
-            await asyncio.sleep(0)
+        await held.wait()
         waiting = asyncio.create_task(probe())
         await asyncio.sleep(0)
         later = asyncio.create_task(hold("round 2"))

@@ -55,9 +55,22 @@ def numbers(study: Study, *trials: Trial) -> dict[str, list[int]]:
 def test_each_class_has_its_own_front_with_the_best_pick_first() -> None:
     fast = trial(1, 0.90, 1.0, two_core=3.0)
     fine = trial(2, 0.97, 2.0)
-    twin = trial(3, 0.97, 2.0)
     worse = trial(4, 0.96, 2.5)
-    assert numbers(study_of_two(), worse, twin, fast, fine) == {"one-core": [2, 3, 1], "two-core": [2, 3]}
+    assert numbers(study_of_two(), worse, fast, fine) == {"one-core": [2, 1], "two-core": [2]}
+
+
+def test_of_points_that_are_alike_the_best_alone_is_a_pick() -> None:
+    fine, twin = trial(1, 0.97, 2.0), trial(2, 0.97, 2.0)
+    a_little_faster = trial(3, 0.965, 1.85)
+    much_faster, much_worse = trial(4, 0.965, 1.7), trial(5, 0.90, 1.69)
+    front = numbers(study_of_two(), fine, twin, a_little_faster, much_faster, much_worse)
+    assert front["one-core"] == [1, 4, 5]
+
+
+def test_a_modelled_figure_distinguishes_nothing() -> None:
+    slow = trial(1, 0.97, 2.0, provenance=Provenance.MODELLED)
+    fast = trial(2, 0.965, 1.0, provenance=Provenance.MODELLED)
+    assert numbers(study_of_two(), slow, fast)["one-core"] == [1]
 
 
 @pytest.mark.parametrize("state", [state for state in TrialState if state is not TrialState.COMPLETED])
@@ -76,7 +89,8 @@ def test_measured_and_modelled_figures_never_share_a_front() -> None:
     modelled = trial(1, 0.95, 0.5, provenance=Provenance.MODELLED)
     metered = trial(2, 0.90, 1.0)
     assert numbers(study_of_two(), modelled, metered)["one-core"] == [2]
-    assert numbers(study_of_two(), modelled, metered, replace(modelled, number=3))["one-core"] == [1, 3]
+    faster = trial(3, 0.80, 0.2, provenance=Provenance.MODELLED)
+    assert numbers(study_of_two(), modelled, metered, faster)["one-core"] == [1, 3]
 
 
 def test_a_trial_without_an_objective_is_not_compared() -> None:

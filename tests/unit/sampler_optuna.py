@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -15,8 +16,9 @@ from autoglm_coordinator.sampler.engines import ENGINES
 from autoglm_coordinator.sampler.enumeration import LIMIT, grid_over
 from autoglm_coordinator.sampler.registry import check_sampler, load_sampler
 from autoglm_coordinator.sampler.tasks import TABLE
+from autoglm_core.configuration import Configuration
 from autoglm_core.space import CategoricalParameter, FloatParameter, IntParameter, Scale, SearchSpace
-from autoglm_core.trial import TrialState
+from autoglm_core.trial import Observation, TrialState
 from support.search_trials import (
     ACCURACY,
     LATENCY,
@@ -26,6 +28,7 @@ from support.search_trials import (
     searched_study,
     small_space,
     suggest,
+    validated,
 )
 
 
@@ -130,6 +133,28 @@ def test_tpe_finds_better_than_random_and_spends_less_on_infeasible_shapes() -> 
     model, chance = (np.array([outcome(name, seed) for seed in range(3)]) for name in ("tpe", "random"))
     assert model[:, 0].mean() > chance[:, 0].mean()
     assert model[:, 1].mean() < chance[:, 1].mean()
+
+
+def test_infeasible_observations_repel_although_their_figures_are_the_best() -> None:
+    space = SearchSpace(tune=(FloatParameter("x", 0.0, 1.0),))
+    study = searched_study(space=space, objectives=(ACCURACY,), constraints=(), variants=1)
+    observations = [
+        Observation(
+            Configuration({"x": x}),
+            {"accuracy": validated(x)},
+            fidelity=10,
+            state=TrialState.COMPLETED if x <= 0.5 else TrialState.INFEASIBLE,
+        )
+        for x in np.linspace(0.01, 0.99, 40).round(3).tolist()
+    ]
+
+    def share_above(entries: list[Observation]) -> float:
+        sampler = load_sampler(study)
+        sampler.observe(entries, ())
+        return float(np.mean([float(suggestion.tune["x"]) > 0.55 for suggestion in sampler.suggest(12)]))
+
+    assert share_above([replace(entry, state=TrialState.COMPLETED) for entry in observations]) > 0.8
+    assert share_above(observations) < 0.4
 
 
 def test_suggesting_four_tunes_at_fifty_trials_is_quick() -> None:

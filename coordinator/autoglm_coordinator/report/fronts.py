@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autoglm_coordinator.report.distinct import distinct_picks
 from autoglm_coordinator.trials.feasible import classes_that_refuse
 from autoglm_core.measurement import Measurement, Provenance
 from autoglm_core.objective import COST_METRICS, Objective, Weighted
@@ -28,12 +29,8 @@ LATENCIES = ("latency_p95_ms", "latency_p50_ms")
 
 
 def pareto_fronts(study: Study, trials: Sequence[Trial]) -> dict[str, list[Trial]]:
-    """The front of each device class of the study, best pick first.
-
-    Best: the highest validation accuracy (the first objective that is no cost), then the lowest latency, then the
-    lowest number; with a weighted sum, the highest score.
-    """
-    return {name: _front(study, trials, name) for name in device_classes(study, trials)}
+    """The picks of each device class: its front, best first (see `best_first`), without points that are alike."""
+    return {name: distinct_picks(study, _front(study, trials, name), name) for name in device_classes(study, trials)}
 
 
 def device_classes(study: Study, trials: Sequence[Trial]) -> tuple[str, ...]:

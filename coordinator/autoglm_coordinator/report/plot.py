@@ -134,7 +134,13 @@ def _column(points: Sequence[Point], metric: str) -> list[float]:
 
 def _draw_rest(plot: Any, points: Sequence[Point], axes: Axes) -> None:
     plot.scatter(
-        _column(points, axes.x), _column(points, axes.y), s=22, color=GREY, alpha=0.55, linewidths=0, label="dominated"
+        _column(points, axes.x),
+        _column(points, axes.y),
+        s=22,
+        color=GREY,
+        alpha=0.55,
+        linewidths=0,
+        label="dominated, or alike to a pick",
     )
 
 

@@ -11,7 +11,9 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from autoglm_coordinator.federation.aggregators import load_aggregator
 from autoglm_coordinator.federation.transport import EndStudy, Link, OfferStudy
+from autoglm_coordinator.sampler.registry import check_sampler
 from autoglm_coordinator.store.api import StudyRecord, StudyState
 from autoglm_coordinator.trials.context import Progress, StudyContext, stage_key
 from autoglm_coordinator.trials.finish import finish
@@ -19,8 +21,10 @@ from autoglm_coordinator.trials.runner import Search, sum_constants
 from autoglm_coordinator.trials.stages import Tools
 from autoglm_core.canonical import Json, canonical_json, json_digest
 from autoglm_core.clock import Clock
+from autoglm_core.configuration import Value
 from autoglm_core.errors import AutoglmError, Conflict, InvalidInput, Kind, NotFound
 from autoglm_core.privacy.roster import Roster
+from autoglm_core.space import CategoricalParameter
 from autoglm_core.study import Study
 from autoglm_core.study_metrics import check_metrics
 from autoglm_workloads.registry import load_workload
@@ -161,6 +165,9 @@ class Studies:
             )
         workload.model_side.check(study)
         check_metrics(study, workload.model_side.metrics())
+        check_sampler(study)
+        for name in aggregators_of(study):
+            load_aggregator({"aggregator": name})
         wanted = self._wanted(study, roster)
         required = max(study.protection.minimum_cohort, roster.minimum_cohort)
         if len(wanted["sites"]) < required:
@@ -307,6 +314,12 @@ class Studies:
             devices=devices,
             progress=running.progress,
         )
+
+
+def aggregators_of(study: Study) -> list[Value]:
+    """Every aggregator that the study's space may ask for."""
+    named = [parameter for parameter in study.space.tune if parameter.name == "aggregator"]
+    return [value for parameter in named if isinstance(parameter, CategoricalParameter) for value in parameter.choices]
 
 
 def _wanted_key(study_id: str) -> str:
