@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import Callable, Mapping
 
@@ -44,8 +45,11 @@ async def _serve(config: AgentConfig) -> None:
     def connected(address: str) -> None:
         print(f"autoglm-agent connected name={config.name} coordinator={address}", flush=True)
 
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
     async with Agent(config, connected=connected) as agent:
-        await agent.run()
+        await agent.run(stop)
 
 
 def status(options: argparse.Namespace) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -57,7 +56,7 @@ AUDIT_INTERVAL = timedelta(seconds=10)
 
 
 class Agent:
-    """One joined agent. `async with` opens its state, `run` lasts until it is stopped or refused for good.
+    """One joined agent. `async with` opens its state, `run` lasts until it is told to stop or refused for good.
 
     Raises:
         NotJoined, StateDamaged, AlreadyRunning: on entry.
@@ -129,15 +128,12 @@ class Agent:
             )
         return Tasks(config, ledger=self._ledger, line=self._line, site=site, device=device)
 
-    async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT.
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, then drain.
 
         Raises:
             RemoteError: the coordinator refused this agent for good.
         """
-        loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
         stream, heads = asyncio.create_task(self._stream.run()), asyncio.create_task(self._send_heads())
         stopped = asyncio.create_task(stop.wait())
         try:

@@ -468,7 +468,13 @@ async def put_stage(store: Store, session_id: bytes) -> None:
     await store.put_stage("RUNG", "r" * 64, {"accuracy": 0.9}, session_id=session_id)
 
 
-@pytest.mark.parametrize("finish", [commit_round, put_stage])
+async def put_stages(store: Store, session_id: bytes) -> None:
+    results = {"r" * 64: {"accuracy": 0.9}, "s" * 64: {"accuracy": 0.8}}
+    await store.put_stages("EVALUATE", results, session_id=session_id)
+    assert [await store.get_stage(key) for key in results] == list(results.values())
+
+
+@pytest.mark.parametrize("finish", [commit_round, put_stage, put_stages])
 def test_what_a_session_yielded_closes_it_in_the_same_commit(
     life: Deployment, finish: Callable[[Store, bytes], Awaitable[None]]
 ) -> None:

@@ -6,15 +6,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoglm.simulate import Simulation, simulation_of
-from autoglm.study_file import load_study
+from autoglm.study_file import NaturalSplit, load_study
 
 STUDIES = Path(__file__).with_name("studies")
 SYNTHETIC = STUDIES / "synthetic.yaml"
+HEART = Path(__file__).parents[2] / "examples" / "heart.yaml"
 
 
-def synthetic(*, trials: int | None = None, rounds: int | None = None) -> Simulation:
+def synthetic(*, trials: int | None = None) -> Simulation:
     """Four sites without work, one device class."""
-    simulation = simulation_of(load_study(SYNTHETIC), trials=trials)
-    if rounds is not None:
-        simulation = replace(simulation, study=replace(simulation.study, rounds=rounds, rungs=()))
-    return simulation
+    return simulation_of(load_study(SYNTHETIC), trials=trials)
+
+
+def heart(*, trials: int | None = None) -> Simulation:
+    """The four hospitals, with a sampler whose suggestions depend on nothing but its seed."""
+    simulation = simulation_of(load_study(HEART), trials=trials)
+    study = simulation.study
+    return replace(simulation, study=replace(study, sampler=replace(study.sampler, name="random")))
+
+
+def heart_is_here() -> bool:
+    """Whether the hospitals' files, which are not part of this repository, lie where the example says."""
+    split = heart().spec.split
+    return isinstance(split, NaturalSplit) and all(path.is_file() for path in split.files.values())

@@ -109,6 +109,7 @@ class Sessions:
                 async with self._leases.shared(self._hosts(cohort)):
                     result = await self._driver.run(spec, context.roster, manifest)
             except (SessionFailed, CohortTooSmall) as error:
+                LOG.warning("%s round %d, attempt %d: %s", request.purpose, request.round, attempt, error.message)
                 failure = error
                 continue
             context.progress.sites = len(result.survivors)
@@ -161,12 +162,14 @@ class Sessions:
         study, roster = context.study, context.roster
         protection = study.protection
         counters = session_counters(context.workload.model_side, study, request.purpose, manifest)
+        minimum = max(protection.minimum_cohort, roster.minimum_cohort)
         return SessionSpec(
             suite=SUITE,
             roster_hash=roster.hash,
             cohort=tuple(sorted(cohort)),
             threshold=roster.threshold(len(cohort)),
-            minimum_cohort=max(protection.minimum_cohort, roster.minimum_cohort),
+            # A sum that must be over everyone is not opened over fewer: the sites would refuse the second one.
+            minimum_cohort=len(cohort) if request.whole_cohort else minimum,
             colluders=roster.colluders_for(len(cohort)),
             store_epoch=self._store_epoch,
             session_id=os.urandom(32),

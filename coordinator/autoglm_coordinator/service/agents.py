@@ -25,10 +25,10 @@ from autoglm_core.privacy.keys import SitePublicKey
 from autoglm_core.privacy.messages import Message, MessageKind
 from autoglm_core.privacy.vectors import MaskedVector
 from autoglm_protos.enroll import PROTOCOL
+from autoglm_protos.tls import CHUNK_BYTES
 from autoglm_protos.v1 import agent_pb2, agent_pb2_grpc
 
 LOG = logging.getLogger(__name__)
-CHUNK = 512 * 1024
 HEARTBEAT_SECONDS = 5
 SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
 
@@ -238,7 +238,8 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         file, total = self._store.open_artifact(request.sha256, request.offset)
         with file:
             yield agent_pb2.GetChunk(total=total)
-            while data := await asyncio.to_thread(file.read, CHUNK):
+            # Not in a thread: a chunk of a file that was just written comes from memory, faster than a thread wakes.
+            while data := file.read(CHUNK_BYTES):
                 yield agent_pb2.GetChunk(data=data)
 
     async def Put(self, request_iterator: AsyncIterator[agent_pb2.PutChunk], context: Context) -> agent_pb2.PutReply:

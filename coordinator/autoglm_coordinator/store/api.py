@@ -11,7 +11,7 @@ One contract suite (tests/contract/store_contract.py) runs over every implementa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
 
@@ -205,6 +205,10 @@ class TuneStore(Protocol):
 
     async def put_stage(self, kind: str, key: str, result: Json, *, session_id: bytes | None = None) -> Json:
         """Remember a result and close the session it came from; the first one stays and is returned."""
+        ...
+
+    async def put_stages(self, kind: str, results: Mapping[str, Json], *, session_id: bytes) -> None:
+        """Remember every result of one session, by key, and close it in the same commit; stored ones stay."""
         ...
 
     async def latest_round(self, tune_key: str) -> RoundRecord | None:

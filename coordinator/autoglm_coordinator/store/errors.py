@@ -37,6 +37,10 @@ class StoreClosed(AutoglmError):
         super().__init__("the coordinator is shutting down: retry when it is back")
 
 
+UNUSABLE = (StorageFull, StorageFailed, StoreClosed)
+"""These say nothing about the work of whoever called: the same call passes once the store can be used again."""
+
+
 class StoreInUse(Conflict):
     """Another process has this store open."""
 

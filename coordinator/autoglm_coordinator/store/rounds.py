@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
@@ -31,12 +32,19 @@ class TuneTables:
         def change(connection: Connection) -> Json:
             if session_id is not None:
                 forget_session(connection, session_id)
-            stored = _stage(connection, key)
-            if stored is None:
-                connection.execute(insert(tables.stages).values(kind=kind, key=key, result=result))
-            return result if stored is None else stored
+            return _put_stage(connection, kind, key, result)
 
         return await self._database.write(change)
+
+    async def put_stages(self, kind: str, results: Mapping[str, Json], *, session_id: bytes) -> None:
+        """See `TuneStore`."""
+
+        def change(connection: Connection) -> None:
+            forget_session(connection, session_id)
+            for key, result in results.items():
+                _put_stage(connection, kind, key, result)
+
+        await self._database.write(change)
 
     async def latest_round(self, tune_key: str) -> RoundRecord | None:
         """See `TuneStore`."""
@@ -69,6 +77,13 @@ def _stage(connection: Connection, key: str) -> Json | None:
     query = select(tables.stages.c.result).where(tables.stages.c.key == key)
     result: Json | None = connection.execute(query).scalar_one_or_none()
     return result
+
+
+def _put_stage(connection: Connection, kind: str, key: str, result: Json) -> Json:
+    stored = _stage(connection, key)
+    if stored is None:
+        connection.execute(insert(tables.stages).values(kind=kind, key=key, result=result))
+    return result if stored is None else stored
 
 
 def _commit_round(connection: Connection, record: RoundRecord) -> None:

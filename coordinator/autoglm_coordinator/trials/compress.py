@@ -94,9 +94,8 @@ class Compressing:
         for key, configuration in missing.items():
             layout = side.calibrate_layout(self._context.study, configuration)
             found[key] = layout.encode(without_prefix(outcome.counters, key)).tolist()
-            await self._tools.store.put_stage(
-                "CALIBRATE", stage_key("CALIBRATE", key), {"histograms": found[key]}, session_id=outcome.session_id
-            )
+        stored = {stage_key("CALIBRATE", key): {"histograms": histograms} for key, histograms in found.items()}
+        await self._tools.store.put_stages("CALIBRATE", stored, session_id=outcome.session_id)
         return found
 
     async def _export(self, configuration: Configuration, histograms: list[int] | None) -> Variant:
@@ -155,9 +154,8 @@ async def _evaluation_session(
     results = {}
     for variant in variants:
         scores = context.workload.model_side.score(without_prefix(outcome.counters, variant.model), split)
-        key = _evaluation_key(context, variant, split)
-        await tools.store.put_stage(
-            str(name), key, {"scores": measurements_to_json(scores)}, session_id=outcome.session_id
-        )
-        results[variant.model] = (scores, StageRecord(name, key, False, 0.0))
+        results[variant.model] = (scores, StageRecord(name, _evaluation_key(context, variant, split), False, 0.0))
+    # All or none: the sites gave these models' counters once, together, and would refuse a session over some of them.
+    stored = {record.key: {"scores": measurements_to_json(scores)} for scores, record in results.values()}
+    await tools.store.put_stages(str(name), stored, session_id=outcome.session_id)
     return results

@@ -16,6 +16,7 @@ from statistics import median
 
 from autoglm_coordinator.federation.sessions import Request
 from autoglm_coordinator.scheduler.median import load_scheduler
+from autoglm_coordinator.store.errors import UNUSABLE
 from autoglm_coordinator.trials.compress import Compressing, evaluate
 from autoglm_coordinator.trials.context import StudyContext, stage_key
 from autoglm_coordinator.trials.feasible import classes_that_refuse
@@ -155,6 +156,8 @@ class Search:
         start = time.monotonic()
         try:
             await self._tune_and_evaluate(group)
+        except UNUSABLE:
+            raise  # no fault of these trials
         except AutoglmError as error:
             code = error.remote_code if isinstance(error, RemoteError) else error.code
             failure = {**error.data, "code": code}

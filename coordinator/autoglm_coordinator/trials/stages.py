@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,10 @@ from autoglm_coordinator.store.api import Store
 from autoglm_core.canonical import Json
 from autoglm_core.privacy.sealing import StudyKey
 from autoglm_core.trial import StageName, StageRecord
+from autoglm_workloads.child.errors import ChildDied
 from autoglm_workloads.child.host import ChildProcess, Reply
 
+LOG = logging.getLogger(__name__)
 CHILD_SECONDS = 600.0
 """No export, initialisation or suggestion takes this long; a child that does is replaced."""
 
@@ -32,9 +35,17 @@ class Tools:
     host_id: str
 
     async def in_child(self, task: str, meta: Json, blobs: Sequence[bytes] = ()) -> Reply:
-        """Run `task` in the coordinator's child, outside every PROBE on this host."""
+        """Run `task` in the coordinator's child, outside every PROBE on this host.
+
+        Raises:
+            ChildDied: twice; once may be the kernel's choice when memory ran out, and says nothing about the task.
+        """
         async with self.leases.shared([self.host_id]):
-            return await self.child.call(task, meta, blobs, timeout=CHILD_SECONDS)
+            try:
+                return await self.child.call(task, meta, blobs, timeout=CHILD_SECONDS)
+            except ChildDied as error:
+                LOG.warning("%s; trying once more in a new one", error.message)
+                return await self.child.call(task, meta, blobs, timeout=CHILD_SECONDS)
 
 
 async def cached(

@@ -10,11 +10,13 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from autoglm_coordinator.federation.aggregators import load_aggregator
 from autoglm_coordinator.federation.transport import EndStudy, Link, OfferStudy
 from autoglm_coordinator.sampler.registry import check_sampler
 from autoglm_coordinator.store.api import StudyRecord, StudyState
+from autoglm_coordinator.store.errors import UNUSABLE
 from autoglm_coordinator.trials.context import Progress, StudyContext, stage_key
 from autoglm_coordinator.trials.finish import finish
 from autoglm_coordinator.trials.runner import Search, sum_constants
@@ -30,6 +32,8 @@ from autoglm_core.study_metrics import check_metrics
 from autoglm_workloads.registry import load_workload
 
 LOG = logging.getLogger(__name__)
+STORE_RETRY_SECONDS = 5.0
+"""Between two tries of a study that waits for its store."""
 
 
 class NoRoster(Conflict):
@@ -112,6 +116,8 @@ class Running:
     approved: int = 0
     wanted: int = 0
     sites_wanted: int = 0
+    halted: AutoglmError | None = None
+    """Why the study waits: the store takes no changes."""
 
 
 class Studies:
@@ -220,26 +226,46 @@ class Studies:
 
     async def _run(self, running: Running) -> None:
         study_id = running.record.study_id
+        while True:
+            try:
+                state, outcome = await self._outcome(running)
+                await self._tools.store.set_study_state(study_id, state, outcome=outcome)
+                break
+            except UNUSABLE as error:
+                # Nothing may be decided that cannot be stored: go on where the store stands, once it takes changes.
+                LOG.error("study %s waits: %s", study_id, error.message)
+                running.halted = error
+                self._tools.fleet.notify()
+                await asyncio.sleep(STORE_RETRY_SECONDS)
+        self._end(study_id)
+
+    async def _outcome(self, running: Running) -> tuple[StudyState, Json]:
+        """How the study ended; raises only where the store cannot be used."""
+        study_id = running.record.study_id
         try:
             reason = await self._live(running)
-            state = StudyState.STOPPED if reason == "operator" else StudyState.COMPLETED
-            outcome: Json = {"reason": reason}
+        except UNUSABLE:
+            raise
         except AutoglmError as error:
             LOG.warning("study %s failed: %s", study_id, error.code)
-            state, outcome = StudyState.FAILED, {"code": error.code, "message": error.message, **error.data}
+            return StudyState.FAILED, {"code": error.code, "message": error.message, **error.data}
         except Exception:
             # A defect of this program: the study is marked, the daemon lives on, and the log has the trace.
             LOG.exception("study %s failed by a defect", study_id)
-            state = StudyState.FAILED
-            outcome = {"code": "internal", "message": "a defect of the coordinator; its log has the trace"}
-        await self._tools.store.set_study_state(study_id, state, outcome=outcome)
-        self._end(study_id)
+            return StudyState.FAILED, {
+                "code": "internal",
+                "message": "a defect of the coordinator; its log has the trace",
+            }
+        return StudyState.STOPPED if reason == "operator" else StudyState.COMPLETED, {"reason": reason}
 
     async def _live(self, running: Running) -> str:
+        # A change that passes shows that the store is usable (again).
+        await self._tools.store.add_study_time(running.record.study_id, timedelta())
+        running.halted = None
         context = await self._approved(running)
         await self._tools.store.set_study_state(context.study_id, StudyState.RUNNING)
         context = replace(context, constants=await sum_constants(context, self._tools))
-        before = running.record.active.total_seconds()
+        before = (await self._tools.store.get_study(context.study_id)).active.total_seconds()
         running.search = Search(context, self._tools, seconds_before=before)
         reason = await running.search.run()
         await finish(context, self._tools, reason, running.search)

@@ -53,6 +53,7 @@ async def study_standing(study_id: str, studies: Studies, store: Store) -> Stand
     trials = await store.list_trials(study_id)
     running = studies.running(study_id)
     search = running.search if running else None
+    halted = running.halted if running else None
     seconds = search.seconds if search else record.active.total_seconds()
     wall = study.budget.wall.total_seconds() if study.budget.wall else None
     completed = [trial for trial in trials if trial.state is TrialState.COMPLETED]
@@ -74,8 +75,8 @@ async def study_standing(study_id: str, studies: Studies, store: Store) -> Stand
         seconds=round(seconds, 1),
         seconds_left=None if wall is None or record.state.final else max(0.0, round(wall - seconds, 1)),
         fronts=tuple((name, len(front)) for name, front in sorted(fronts.items())),
-        error_code=str(record.outcome.get("code", "")),
-        error=str(record.outcome.get("message", "")),
+        error_code=halted.code if halted else str(record.outcome.get("code", "")),
+        error=halted.message if halted else str(record.outcome.get("message", "")),
     )
 
 
