@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoglm_agent.config import AgentConfig
+from autoglm_agent.errors import UnknownStudy
 from autoglm_agent.incoming import SessionOffered
 from autoglm_agent.ledger import Ledger, StudyEntry, StudyState
 from autoglm_agent.policy import require_possible
@@ -79,9 +80,10 @@ def approved_study(ledger: Ledger, study_id: str) -> StudyEntry:
     Raises:
         RefusedWith: it did not, or no more.
     """
-    entry = next((entry for entry in ledger.studies() if entry.study_id == study_id), None)
-    if entry is None:
-        raise RefusedWith(RefusalCode.NOT_APPROVED)
+    try:
+        entry = ledger.study(study_id)
+    except UnknownStudy:
+        raise RefusedWith(RefusalCode.NOT_APPROVED) from None
     if entry.state is not StudyState.APPROVED:
         raise RefusedWith(_STATE_CODES[entry.state])
     return entry

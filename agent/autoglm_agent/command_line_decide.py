@@ -7,12 +7,13 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from autoglm_agent import audit
 from autoglm_agent.children import Children
 from autoglm_agent.config import AgentConfig, load_config
 from autoglm_agent.decisions import own_roster
-from autoglm_agent.errors import AuditBroken, DaemonNotRunning, NoRoster, NotJoined, UnknownDataset
+from autoglm_agent.errors import AuditBroken, CannotTakePart, DaemonNotRunning, NoRoster, NotJoined, UnknownDataset
 from autoglm_agent.ledger import Ledger, RosterEntry, StudyEntry, StudyState
 from autoglm_agent.local import ask
 from autoglm_agent.state import StateFolder
@@ -21,6 +22,9 @@ from autoglm_core.canonical import Json
 from autoglm_core.codes import HINTS, RefusalCode, RefusedWith, refusal_of
 from autoglm_core.privacy.keys import SitePublicKey
 from autoglm_core.privacy.roster import Roster
+
+if TYPE_CHECKING:
+    from autoglm_core.study import Study
 
 DIGITS = 16
 """Of a fingerprint, when people read it to each other: 64 bits are beyond any search for a twin here."""
@@ -97,8 +101,7 @@ def _decide(options: argparse.Namespace, decision: StudyState, code: RefusalCode
         answer = _tell(state, {"verb": "decided", "study": entry.study_id})
     refused = RefusalCode(answer.get("code", RefusalCode.OK))
     if decision is StudyState.APPROVED and refused is not RefusalCode.OK:
-        print(f"{entry.study_id} cannot run here: {HINTS[refused]}")
-        return 1
+        raise CannotTakePart(study_id=entry.study_id, refusal=str(refused), hint=HINTS[refused])
     told = "the coordinator was told" if answer.get("told") else "the coordinator is told when the agent is connected"
     print(f"{entry.study_id} {decision}; {told}")
     return 0
@@ -152,21 +155,25 @@ def _chosen(ledger: Ledger, prefix: str) -> RosterEntry:
 def data_check(options: argparse.Namespace) -> int:
     """Read a dataset as each study that names it would."""
     with _opened(options) as (config, _, ledger):
-        known = [entry for entry in ledger.studies() if entry.state is not StudyState.ENDED]
+        known = [(entry.study_id, entry.body) for entry in ledger.studies() if entry.state is not StudyState.ENDED]
+        asked = ledger.checked(options.name)
     source = config.data.get(options.name)
     if source is None:
         raise UnknownDataset(name=options.name, known=", ".join(config.data))
-    named = [entry for entry in known if read_study(entry.body).data == source.name]
+    named = [(study_id, study) for study_id, body in known if (study := read_study(body)).data == source.name]
+    if asked is not None:
+        named.append(("latest dry run", read_study(asked)))
     if not named:
         found = "is there" if source.path.exists() else "is NOT there: correct `path` in agent.toml"
         print(f"{source.name}  its file {found}; no study names it yet, so its schema cannot be checked")
         return 0 if source.path.exists() else 1
-    results = [asyncio.run(_try(config, entry)) for entry in named]
+    # One reading is enough for studies that read alike.
+    alike = {(study.schema.hash, study.workload): (title, study) for title, study in named}
+    results = [asyncio.run(_try(config, title, study)) for title, study in alike.values()]
     return 0 if all(results) else 1
 
 
-async def _try(config: AgentConfig, entry: StudyEntry) -> bool:
-    study = read_study(entry.body)
+async def _try(config: AgentConfig, title: str, study: Study) -> bool:
     children = Children(config, crash_log=StateFolder(config.state).path / "check-crash.log")
     schema = study.schema.hash[:8]
     try:
@@ -174,11 +181,11 @@ async def _try(config: AgentConfig, entry: StudyEntry) -> bool:
     except Exception as error:
         code = refusal_of(error)
         # Here, at the site, the error's own words may be read; only the code would leave.
-        print(f"{study.data}  {entry.study_id}: {code}, expected schema {schema}: {error}")
+        print(f"{study.data}  {title}: {code}, expected schema {schema}: {error}")
         return False
     finally:
         await children.close()
-    print(f"{study.data}  {entry.study_id}: schema {schema}, rows: enough. Leaves the site: name, schema hash.")
+    print(f"{study.data}  {title}: schema {schema}, rows: enough. Leaves the site: name, schema hash.")
     return True
 
 

@@ -8,6 +8,7 @@ On SIGTERM no new task is taken and those that run get a few seconds.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -17,11 +18,11 @@ from typing import Any
 
 from autoglm_agent.audit import AuditLog, Head
 from autoglm_agent.children import Children
-from autoglm_agent.clock import SystemClock
 from autoglm_agent.config import AgentConfig
 from autoglm_agent.contribution import Computations
 from autoglm_agent.decisions import Decisions
 from autoglm_agent.egress import Egress
+from autoglm_agent.errors import UnknownStudy
 from autoglm_agent.files import write_durable
 from autoglm_agent.incoming import (
     AuditKept,
@@ -48,7 +49,7 @@ from autoglm_agent.tasks import Tasks
 from autoglm_core.canonical import Json, canonical_json
 from autoglm_core.codes import RefusalCode
 from autoglm_core.task import TaskId
-from autoglm_protos.host import host_id
+from autoglm_protos.host import SystemClock, host_id
 
 LOG = logging.getLogger(__name__)
 DRAIN = timedelta(seconds=5)
@@ -215,8 +216,7 @@ class Agent:
         task.add_done_callback(self._notices.discard)
 
     async def _study_over(self, study_id: str) -> None:
-        known = await asyncio.to_thread(self._ledger.studies)
-        if any(entry.study_id == study_id and entry.state is not StudyState.ENDED for entry in known):
+        with contextlib.suppress(UnknownStudy):
             await asyncio.to_thread(self._ledger.decide, study_id, StudyState.ENDED)
         self._tasks.cancel_study(study_id)
         await self._children.forget(study_id)
@@ -268,7 +268,7 @@ class Agent:
     async def _decided(self, study_id: str) -> Json:
         entry = await asyncio.to_thread(self._ledger.study, study_id)
         if entry.state is not StudyState.APPROVED:
-            self._tasks.cancel_study(study_id)
+            self._tasks.cancel_study(study_id, entry.code)
             await self._children.forget(study_id)
         code = await self._decisions.tell_study(entry)
         return {

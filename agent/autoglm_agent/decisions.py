@@ -139,6 +139,8 @@ class Decisions:
     async def _checked(self, body: bytes) -> tuple[RefusalCode, str]:
         try:
             study = read_study(body)
+            if study.data in self.config.data:
+                await asyncio.to_thread(self.ledger.remember_check, study.data, body)
             rosters = await asyncio.to_thread(self.ledger.rosters)
             code = judge(self.config, study, roster_accepted=bool(rosters) and rosters[-1].accepted)
             if code not in (RefusalCode.OK, *WAITING):

@@ -71,6 +71,17 @@ class UnknownStudy(NotFound):
         )
 
 
+class CannotTakePart(Conflict):
+    """A study was approved and this site's data or machine cannot do it; the ledger holds a no with the same code."""
+
+    code = "cannot-take-part"
+
+    def __init__(self, *, study_id: str, refusal: str, hint: str) -> None:
+        super().__init__(
+            f"{study_id} cannot run here ({refusal}): {hint}; then approve it again", study_id=study_id, refusal=refusal
+        )
+
+
 class NoRoster(NotFound):
     """No roster was offered, or none begins with what was typed."""
 

@@ -25,11 +25,13 @@ CREATE TABLE IF NOT EXISTS rosters (hash TEXT PRIMARY KEY, body BLOB NOT NULL, a
     place INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS studies (study_id TEXT PRIMARY KEY, hash TEXT NOT NULL, body BLOB NOT NULL,
     roster_hash TEXT NOT NULL, state TEXT NOT NULL, code TEXT NOT NULL, place INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS checked (data TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS sessions (session_id BLOB PRIMARY KEY, study_id TEXT NOT NULL, vector TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS releases (model TEXT NOT NULL, purpose TEXT NOT NULL, survivors TEXT NOT NULL,
     models TEXT NOT NULL, input TEXT NOT NULL, PRIMARY KEY (model, purpose));
 """
+_STUDY_COLUMNS = "study_id, hash, body, roster_hash, state, code"
 
 
 class StudyState(StrEnum):
@@ -120,15 +122,25 @@ class Ledger:
 
     def study(self, study_id: str) -> StudyEntry:
         """The study of that id; raises `UnknownStudy`."""
-        for entry in self.studies():
-            if entry.study_id == study_id:
-                return entry
-        raise UnknownStudy(study_id=study_id)
+        rows = self._read(f"SELECT {_STUDY_COLUMNS} FROM studies WHERE study_id = ?", (study_id,))  # noqa: S608
+        if not rows:
+            raise UnknownStudy(study_id=study_id)
+        return _study(rows[0])
 
     def studies(self) -> list[StudyEntry]:
         """Every study ever offered, in order of the first offer."""
-        rows = self._read("SELECT study_id, hash, body, roster_hash, state, code FROM studies ORDER BY place")
-        return [StudyEntry(row[0], row[1], row[2], row[3], StudyState(row[4]), RefusalCode(row[5])) for row in rows]
+        return [_study(row) for row in self._read(f"SELECT {_STUDY_COLUMNS} FROM studies ORDER BY place")]  # noqa: S608
+
+    def remember_check(self, data: str, body: bytes) -> None:
+        """Keep the study of the latest dry run over a dataset, for `autoglm-agent data check`."""
+        self._write(
+            "INSERT INTO checked VALUES (?, ?) ON CONFLICT (data) DO UPDATE SET body = excluded.body", (data, body)
+        )
+
+    def checked(self, data: str) -> bytes | None:
+        """The study of the latest dry run over that dataset, in canonical form."""
+        rows = self._read("SELECT body FROM checked WHERE data = ?", (data,))
+        return bytes(rows[0][0]) if rows else None
 
     def store_epoch(self) -> int:
         """The highest store epoch that this site has seen."""
@@ -190,3 +202,7 @@ class Ledger:
     def _read(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         with self._lock:
             return self._connection.execute(statement, values).fetchall()
+
+
+def _study(row: tuple[Any, ...]) -> StudyEntry:
+    return StudyEntry(row[0], row[1], row[2], row[3], StudyState(row[4]), RefusalCode(row[5]))

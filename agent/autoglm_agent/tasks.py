@@ -60,7 +60,7 @@ class Tasks:
             return
         try:
             spec = SessionSpec.decode(offer.spec)
-            self._require_free(offer.task)
+            self._require_free()
             if self._site is None:
                 raise RefusedWith(RefusalCode.UNKNOWN_DATA)
             if spec.session_id in self._by_session:
@@ -88,7 +88,7 @@ class Tasks:
         if offer.task.sequence in self._running:
             return
         try:
-            self._require_free(offer.task)
+            self._require_free()
             if self._device is None:
                 raise RefusedWith(RefusalCode.UNKNOWN_DEVICE_CLASS)
             if self._running:
@@ -116,18 +116,22 @@ class Tasks:
     def cancel(self, task: TaskId) -> None:
         """Give a task up without a word: whoever cancelled it knows."""
         entry = self._running.get(task.sequence)
-        if entry is None or entry.task != task:
-            return
-        if entry.session is not None:
-            entry.session.put(Abort(str(RefusalCode.CANCELLED)))
-        else:
-            entry.work.cancel()
+        if entry is not None and entry.task == task:
+            self._give_up(entry, RefusalCode.CANCELLED)
 
-    def cancel_study(self, study_id: str) -> None:
-        """Give up everything of a study."""
+    def cancel_study(self, study_id: str, code: RefusalCode = RefusalCode.CANCELLED) -> None:
+        """Give up everything of a study; any `code` but `cancelled` is told, or the coordinator would wait in vain."""
         for entry in list(self._running.values()):
             if entry.task.study_id == study_id:
-                self.cancel(entry.task)
+                self._give_up(entry, code)
+
+    def _give_up(self, entry: _Running, code: RefusalCode) -> None:
+        if entry.session is not None:
+            entry.session.put(Abort(str(code)))
+            return
+        entry.work.cancel()
+        if code is not RefusalCode.CANCELLED:
+            self._line.send(FailTask(entry.task, code))
 
     def connection_lost(self) -> None:
         """Sessions whose vector left stay, for their shares may be asked for again; all else is void."""
@@ -156,11 +160,22 @@ class Tasks:
         LOG.warning("a session was refused: %s", error, exc_info=code is RefusalCode.INTERNAL)
         self._line.send(RefuseTask(task, code))
 
-    def _require_free(self, task: TaskId) -> None:
+    def _require_free(self) -> None:
         hours = self._config.limits.hours
         if self._draining:
             raise RefusedWith(RefusalCode.DRAINING)
         if hours is not None and not hours.open_at(datetime.now().astimezone().time()):
             raise RefusedWith(RefusalCode.OUT_OF_HOURS)
         if len(self._running) >= MOST_SESSIONS:
+            self._let_go_of_oldest()
+
+    def _let_go_of_oldest(self) -> None:
+        """Make room: a session that only waits for its shares to be asked for may have waited in vain.
+
+        Raises:
+            RefusedWith: `busy`: every session is still at work.
+        """
+        waiting = [entry.task for entry in self._running.values() if entry.session is not None and entry.session.masked]
+        if not waiting:
             raise RefusedWith(RefusalCode.BUSY)
+        self.cancel(min(waiting, key=lambda task: task.sequence))

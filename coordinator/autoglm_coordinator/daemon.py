@@ -35,12 +35,11 @@ from autoglm_coordinator.service.gate import Gate
 from autoglm_coordinator.service.join import Addresses, JoinService
 from autoglm_coordinator.store.api import Store
 from autoglm_coordinator.store.sql import open_store
-from autoglm_coordinator.system import SystemClock
 from autoglm_coordinator.trials.stages import Tools
 from autoglm_coordinator.trials.studies import Studies
 from autoglm_core.errors import AutoglmError, Kind
 from autoglm_core.privacy.sealing import StudyKey
-from autoglm_protos.host import host_id
+from autoglm_protos.host import SystemClock, host_id
 from autoglm_protos.v1 import agent_pb2_grpc, control_pb2_grpc, join_pb2_grpc
 from autoglm_workloads.child.host import ChildProcess
 

@@ -14,11 +14,11 @@ from autoglm_coordinator.pki.authority import Authority, write_new
 from autoglm_coordinator.pki.enrolment import Enrolment
 from autoglm_coordinator.store.errors import StorageFailed
 from autoglm_coordinator.store.sql import open_store
-from autoglm_coordinator.system import SystemClock
 from autoglm_core.clock import Clock
 from autoglm_core.errors import Conflict
 from autoglm_core.identity import JoinToken, Role
 from autoglm_core.privacy.sealing import StudyKey
+from autoglm_protos.host import SystemClock
 
 CONFIG_NAME = "coordinator.toml"
 FIRST_OPERATOR = "first-operator"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,10 @@ class SubmittedStudy:
 
 @dataclass(frozen=True)
 class StudyLine:
-    """A study, its state, and canonical JSON of the protection in force."""
+    """A study, its state, and canonical JSON of the protection in force.
+
+    `answers`: by agent whose yes is wanted, `ok`, why not, or empty where nothing is decided.
+    """
 
     id: str
     name: str
@@ -74,6 +77,7 @@ class StudyLine:
     approved: int
     wanted: int
     protection: str
+    answers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

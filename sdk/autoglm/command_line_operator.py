@@ -20,8 +20,10 @@ from autoglm.progress import Progress, plain_line, view_for
 from autoglm.results import Result, front_table, fronts_text, trial_text, trials_table
 from autoglm.tables import Cell, render_table
 from autoglm_core.canonical import canonical_json
+from autoglm_core.codes import HINTS, RefusalCode, code_of
 
-OK = "ok"
+WILLING = {str(RefusalCode.OK): "ok", str(RefusalCode.WOULD_ASK): "ok, would ask"}
+AWAITING = "awaiting-approval"
 REFUSED = 1
 FINGERPRINT_DIGITS = 16
 
@@ -129,13 +131,20 @@ def submit(options: Namespace) -> int:
 def _print_check(lines: Sequence[CheckLine]) -> int:
     width = max((len(line.agent) for line in lines), default=0)
     for line in lines:
-        verdict = "ok" if line.code == OK else f"refused: {line.code}"
-        print(
-            f"{line.agent.ljust(width)}  {verdict}" + (f" (schema {line.schema_hash[:8]})" if line.schema_hash else "")
-        )
+        schema = f" (schema {line.schema_hash[:8]})" if line.schema_hash else ""
+        print(f"{line.agent.ljust(width)}  {_verdict(line.code)}{schema}")
     if not lines:
         print("no site is connected")
-    return 0 if lines and all(line.code == OK for line in lines) else REFUSED
+    return 0 if lines and all(line.code in WILLING for line in lines) else REFUSED
+
+
+def _verdict(code: str) -> str:
+    """What a site would say, with what to change where it is no."""
+    if code in WILLING:
+        return WILLING[code]
+    known = code_of(code)
+    # A newer agent may know a word that this version does not.
+    return f"refused: {code}: {HINTS[known]}" if str(known) == code else f"refused: {code}"
 
 
 def _state(study: StudyLine) -> str:
@@ -176,10 +185,19 @@ def status(options: Namespace) -> int:
             if progress is not None:
                 print(plain_line(progress))
     for study in studies:
-        print(f"{study.id}  {_state(study)}\n{_protection(study.protection)}")
+        print(f"{study.id}  {_state(study)}\n{_answers(study)}{_protection(study.protection)}")
     if not studies:
         print("no studies yet")
     return 0
+
+
+def _answers(study: StudyLine) -> str:
+    """A line for whoever is still to decide, and one for each that said no."""
+    waiting = [agent for agent, code in study.answers.items() if not code]
+    lines = [f"  {agent}: {_verdict(code)}\n" for agent, code in study.answers.items() if code and code not in WILLING]
+    if waiting and study.state == AWAITING:
+        lines.append(f"  not decided yet: {', '.join(waiting)}\n")
+    return "".join(lines)
 
 
 def _protection(text: str) -> str:

@@ -140,7 +140,15 @@ class ControlClient:
         """Every study of the deployment."""
         reply = self._call(self._stub.ListStudies, pb.ListStudiesRequest())
         return [
-            StudyLine(study.id, study.name, study.state, study.approved, study.wanted, study.protection)
+            StudyLine(
+                id=study.id,
+                name=study.name,
+                state=study.state,
+                approved=study.approved,
+                wanted=study.wanted,
+                protection=study.protection,
+                answers={answer.agent: answer.code for answer in study.answers},
+            )
             for study in reply.studies
         ]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
+
 from autoglm.progress import Progress
 from autoglm.results import Result
 from autoglm.simulate import Simulation
@@ -53,9 +55,22 @@ def _look(cluster: Cluster, study: str, times: int) -> Progress:
     return cluster.wait_for(study, lambda now: now.final or next(looks) == 1)
 
 
-def undisturbed(simulation: Simulation, folder: Path) -> Result:
-    with Cluster(simulation, folder) as cluster:
-        return cluster.wait_for_result(cluster.submit())
+def twice(simulation: Simulation, folder: Path, *, kills: int, seed: int) -> tuple[Result, Result]:
+    """One study undisturbed and then with `kills`, both by the same sites with the same keys.
+
+    The sites round their updates with keys of their own, so only the same sites give the same weights again: the
+    deployment is put back, in its place, to where it was before the study.
+    """
+    live, before = folder / "live", folder / "before"
+    with Cluster(simulation, live):
+        pass
+    shutil.copytree(live, before)
+    with Cluster(simulation, live) as cluster:
+        expected = cluster.wait_for_result(cluster.submit())
+    shutil.rmtree(live)
+    before.rename(live)
+    with Cluster(simulation, live) as cluster:
+        return expected, survive_kills(cluster, kills=kills, seed=seed)
 
 
 @pytest.mark.timeout(240)
@@ -92,9 +107,7 @@ def test_a_killed_coordinator_keeps_what_it_acknowledged(tmp_path: Path) -> None
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(not heart_is_here(), reason="the hospitals' files are not beside the repository")
 def test_twenty_kills_during_heart_lose_nothing_and_change_no_weight(tmp_path: Path) -> None:
-    expected = undisturbed(heart(), tmp_path / "undisturbed")
-    with Cluster(heart(), tmp_path / "killed") as cluster:
-        result = survive_kills(cluster, kills=20, seed=7)
+    expected, result = twice(heart(), tmp_path, kills=20, seed=7)
     assert keys(result, StageName.TUNE) == keys(expected, StageName.TUNE)
     assert keys(result, StageName.COMPRESS) == keys(expected, StageName.COMPRESS), "the same weights for the same TUNE"
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from autoglm_agent import audit
-from autoglm_agent.config import Approval
-from autoglm_agent.daemon import Agent
+from autoglm_agent.config import PolicyConfig
 from autoglm_agent.ledger import Ledger, StudyState
 from autoglm_agent.local import ask
 from autoglm_core.canonical import canonical_json
@@ -23,84 +19,23 @@ from autoglm_core.codes import RefusalCode
 from autoglm_core.errors import InvalidInput, RemoteError
 from autoglm_core.privacy.keys import SitePublicKey
 from autoglm_core.privacy.ring import dequantize_sum
-from autoglm_core.privacy.roster import Roster
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_protos.v1 import agent_pb2 as pb
-from support.agent_coordinator import SmallCoordinator, SumFailed, small_coordinator, weights
+from support.agent_coordinator import SumFailed, small_coordinator, weights
+from support.agent_deployment import deployment, run, running
 from support.agent_sites import (
     PARAMETERS,
     SITES,
     STUDY_ID,
-    Site,
     make_site,
     make_spec,
-    offer_of,
     parameters_manifest,
-    roster_of,
     toy_study,
 )
 
 STUDY = toy_study()
 ROWS = 60
 """Training rows that each synthetic site pretends to have."""
-
-
-@dataclass
-class Deployment:
-    coordinator: SmallCoordinator
-    sites: list[Site]
-    roster: Roster
-
-    async def approved(self) -> None:
-        """Offer the study to every site and wait for its yes."""
-        body = canonical_json(STUDY.to_json())
-        offer = pb.StudyOffer(study_id=STUDY_ID, study=body, roster_hash=self.roster.hash)
-        for site in self.sites:
-            self.coordinator.send(site.name, pb.CoordinatorMessage(study=offer))
-        for site in self.sites:
-            decision = await self.coordinator.said(site.name, "decision")
-            assert decision.approved, decision.code
-
-    def offer(self, model: bytes, *, sequence: int = 1, **changes: Any) -> Any:
-        self.coordinator.store(model)
-        manifest = parameters_manifest(model)
-        spec = replace(make_spec(manifest, self.roster, STUDY), **changes)
-        return offer_of(spec, manifest, sequence=sequence)
-
-
-@asynccontextmanager
-async def running(site: Site) -> AsyncIterator[asyncio.Task[None]]:
-    """The agent of `site`, stopped at the end."""
-    stop = asyncio.Event()
-    async with Agent(site.config) as agent:
-        task = asyncio.create_task(agent.run(stop))
-        try:
-            yield task
-        finally:
-            stop.set()
-            await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def deployment(
-    root: Path, *, approval: Approval = Approval.SIMULATED, lifetime: timedelta = timedelta(hours=1)
-) -> AsyncIterator[Deployment]:
-    """Four connected agents with an accepted roster where they are simulated."""
-    async with AsyncExitStack() as stack:
-        coordinator, address = await stack.enter_async_context(small_coordinator())
-        sites = []
-        for name in SITES:
-            credentials = coordinator.issue(name, lifetime=lifetime)
-            sites.append(make_site(root, name, credentials=credentials, address=address, approval=approval))
-        coordinator.roster = roster_of(sites)
-        for site in sites:
-            await stack.enter_async_context(running(site))
-        await coordinator.connected(lambda: {name for name, _ in coordinator.hellos} == set(SITES))
-        yield Deployment(coordinator, sites, coordinator.roster)
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(test(), 60))  # type: ignore[arg-type]
 
 
 def test_a_round_sums_four_updates_and_leaves_a_trace_at_each_site(tmp_path: Path) -> None:
@@ -113,7 +48,9 @@ def test_a_round_sums_four_updates_and_leaves_a_trace_at_each_site(tmp_path: Pat
             spec = make_spec(parameters_manifest(weights(0.5, PARAMETERS)), here.roster, STUDY)
             counters = spec.counter_layout.decode(result.tail_sum)
             assert counters["weight"] == 4 * ROWS
-            delta = dequantize_sum(result.body_sum, clip=spec.clip, levels=spec.levels, weight_cap=400, weight_sum=4 * ROWS)
+            delta = dequantize_sum(
+                result.body_sum, clip=spec.clip, levels=spec.levels, weight_cap=400, weight_sum=4 * ROWS
+            )
             assert 0 < float(np.abs(delta).max()) < 0.01
 
     run(story)
@@ -220,14 +157,13 @@ def test_an_agent_comes_back_by_itself_and_works_on(tmp_path: Path) -> None:
 
 def test_nothing_runs_before_the_administrator_said_yes(tmp_path: Path) -> None:
     async def story() -> None:
-        async with deployment(tmp_path, approval=Approval.ASK) as here:
+        async with deployment(tmp_path, policy=PolicyConfig()) as here:
             site = here.sites[0]
             body = canonical_json(STUDY.to_json())
-            offer = pb.StudyOffer(study_id=STUDY_ID, study=body, roster_hash=here.roster.hash)
             with pytest.raises(SumFailed) as failed:
                 await here.coordinator.sum(here.offer(weights(0.5, PARAMETERS)), here.roster)
             assert set(failed.value.declined.values()) == {str(RefusalCode.NOT_APPROVED)}
-            here.coordinator.send(site.name, pb.CoordinatorMessage(study=offer))
+            here.offer_study(site)
             here.coordinator.send(site.name, pb.CoordinatorMessage(check=pb.CheckOffer(check_id="1", study=body)))
             assert (await here.coordinator.said(site.name, "check")).code == "roster-not-accepted"
             ledger = Ledger(site.state.ledger)

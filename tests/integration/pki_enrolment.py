@@ -19,11 +19,11 @@ from autoglm_coordinator.pki.enrolment import Enrolment
 from autoglm_coordinator.service.join import Addresses, JoinService
 from autoglm_coordinator.store.api import Store
 from autoglm_coordinator.store.sql import open_store
-from autoglm_coordinator.system import SystemClock
 from autoglm_core.errors import AutoglmError, RemoteError
 from autoglm_core.identity import JoinToken, Role
 from autoglm_core.privacy.keys import SiteKey
 from autoglm_protos import enroll
+from autoglm_protos.host import SystemClock
 from autoglm_protos.tls import Credentials, open_channel
 from autoglm_protos.v1 import agent_pb2, join_pb2_grpc
 from support.loopback import proxy, server, server_certificate

@@ -29,7 +29,7 @@ class RealClock(ManualClock):
     """Begins at the present: gRPC checks certificates against the machine's own clock."""
 
     def __init__(self) -> None:
-        from autoglm_coordinator.system import SystemClock
+        from autoglm_protos.host import SystemClock
 
         super().__init__(SystemClock().now())
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from autoglm_agent.clock import SystemClock
 from autoglm_agent.incoming import SessionOffered
 from autoglm_coordinator.pki.authority import Authority
 from autoglm_core.canonical import digest
@@ -40,6 +39,7 @@ from autoglm_core.privacy.session_spec import SessionSpec
 from autoglm_core.privacy.vectors import MaskedVector
 from autoglm_protos.convert import session_message_from_wire, session_message_to_wire, task_to_wire
 from autoglm_protos.enroll import new_request
+from autoglm_protos.host import SystemClock
 from autoglm_protos.tls import Credentials, peer_of
 from autoglm_protos.v1 import agent_pb2 as pb
 from autoglm_protos.v1 import agent_pb2_grpc
@@ -70,6 +70,8 @@ class SmallCoordinator(agent_pb2_grpc.AgentServiceServicer):
         self.refuse: AutoglmError | None = None
         self.events: asyncio.Queue[CoordinatorEvent] = asyncio.Queue()
         self.uploads: list[bytes] = []
+        self.heard: list[bytes] = []
+        """Everything that ever came from an agent, as it came."""
         self._streams: dict[str, asyncio.Queue[pb.CoordinatorMessage | None]] = {}
         self._spec: SessionSpec | None = None
         self._arrived = asyncio.Event()
@@ -79,7 +81,7 @@ class SmallCoordinator(agent_pb2_grpc.AgentServiceServicer):
     async def Connect(self, request_iterator: Any, context: Any) -> AsyncIterator[pb.CoordinatorMessage]:
         peer = peer_of(context.auth_context())
         site, messages = peer.identity.id, aiter(request_iterator)
-        await anext(messages)
+        self.heard.append((await anext(messages)).SerializeToString())
         if self.refuse is not None:
             raise self.refuse
         self.hellos.append((site, peer.serial))
@@ -101,6 +103,7 @@ class SmallCoordinator(agent_pb2_grpc.AgentServiceServicer):
 
     async def _read(self, site: str, messages: Any, outgoing: asyncio.Queue[pb.CoordinatorMessage | None]) -> None:
         async for message in messages:
+            self.heard.append(message.SerializeToString())
             match message.WhichOneof("message"):
                 case "session":
                     self.events.put_nowait(Received(site, session_message_from_wire(message.session)))
@@ -122,6 +125,7 @@ class SmallCoordinator(agent_pb2_grpc.AgentServiceServicer):
         if self._spec is None or chunks[0].session_id != self._spec.session_id:
             return pb.PutReply(stored=False)
         self.uploads.append(image)
+        self.heard.append(image)
         vector = MaskedVector.from_bytes(self._spec.layout, bytearray(image))
         header = Message(MessageKind.MASKED, chunks[0].header, chunks[0].signature)
         self.events.put_nowait(MaskedArrived(peer_of(context.auth_context()).identity.id, vector, header))
@@ -195,6 +199,9 @@ class SmallCoordinator(agent_pb2_grpc.AgentServiceServicer):
         finally:
             for watcher in watchers:
                 watcher.cancel()
+            for site in to or spec.cohort:
+                cancel = pb.Cancel(id=task_to_wire(offer.task), code="over")
+                self.send(site, pb.CoordinatorMessage(cancel=cancel))
 
     async def _declines(self, site: str, declined: dict[str, str]) -> None:
         while True:

@@ -23,12 +23,14 @@ from autoglm_core.study import Study
 from autoglm_core.task import Manifest, ManifestItem, TaskId
 from autoglm_protos.enroll import Enrolled
 from autoglm_protos.tls import Credentials
+from autoglm_workloads.registry import load_workload
 from autoglm_workloads.synthetic import WORKLOAD
 
 STUDY_ID = "toy-1"
 PARAMETERS = 2000
 SITES = ("site-a", "site-b", "site-c", "site-d")
 LEASE = timedelta(seconds=30)
+SIMULATED = PolicyConfig(approval=Approval.SIMULATED)
 
 
 def toy_study(**changes: object) -> Study:
@@ -69,17 +71,20 @@ def make_site(
     *,
     credentials: Credentials | None = None,
     address: str = "127.0.0.1:1",
-    approval: Approval = Approval.SIMULATED,
+    policy: PolicyConfig = SIMULATED,
+    data: tuple[str, str] = ("nothing", "synthetic"),
+    rows: bytes | None = b"",
 ) -> Site:
-    """An agent that has joined as `name`, with its file and its folder."""
+    """An agent that has joined as `name`, with its file of `rows` (None: missing) and its folder."""
     folder = root / name
     folder.mkdir(parents=True)
-    (folder / "rows").touch()
+    if rows is not None:
+        (folder / "rows").write_bytes(rows)
     config = AgentConfig(
         name=name,
         state=folder / "state",
-        data={"nothing": DataSource("nothing", folder / "rows", "synthetic")},
-        policy=PolicyConfig(approval=approval),
+        data={data[0]: DataSource(data[0], folder / "rows", data[1])},
+        policy=policy,
     )
     state = StateFolder(config.state)
     key = state.prepare()
@@ -104,13 +109,13 @@ def parameters_manifest(model: bytes, *, learning_rate: float = 0.1, split: Spli
 def make_spec(manifest: Manifest, roster: Roster, study: Study, *, purpose: Purpose = Purpose.TRAIN) -> SessionSpec:
     """What an honest coordinator offers."""
     cohort = tuple(site.site_id for site in roster.sites)
-    counters = session_counters(WORKLOAD.model_side, study, purpose, manifest)
+    counters = session_counters(load_workload(study.workload).model_side, study, purpose, manifest)
     return SessionSpec(
         suite=SUITE,
         roster_hash=roster.hash,
         cohort=cohort,
         threshold=roster.threshold(len(cohort)),
-        minimum_cohort=3,
+        minimum_cohort=study.protection.minimum_cohort,
         colluders=roster.colluders_for(len(cohort)),
         store_epoch=5,
         session_id=os.urandom(32),
@@ -131,6 +136,7 @@ def make_spec(manifest: Manifest, roster: Roster, study: Study, *, purpose: Purp
         levels=levels_for(len(cohort), study.protection.ring_bits),
         ring_bits=study.protection.ring_bits,
         weight_cap=400,
+        masked=study.protection.secure_sum,
     )
 
 

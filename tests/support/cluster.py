@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from autoglm.answers import StudyLine
 from autoglm.control import ControlClient
@@ -43,7 +44,7 @@ class Cluster:
             minimum_cohort=simulation.study.protection.minimum_cohort,
         )
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Self:
         self._deployment.__enter__()
         return self
 

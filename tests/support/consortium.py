@@ -203,10 +203,14 @@ class Consortium:
     def decide(self, word: str, study_id: str, *names: str) -> None:
         """Each named administrator types approve, deny or withdraw, once the study was offered there."""
         for name in names:
-            admin = self[name]
-            wait_until(lambda admin=admin: study_id in admin.run("studies").stdout, what="the offer", seconds=20)  # type: ignore[misc]
+            self.wait_offer(name, study_id)
         with ThreadPoolExecutor(max_workers=2) as pool:
             list(pool.map(lambda name: self[name].types(word, study_id), names))
+
+    def wait_offer(self, name: str, study_id: str) -> None:
+        """Return once the named administrator sees the study."""
+        admin = self[name]
+        wait_until(lambda: study_id in admin.run("studies").stdout, what=f"{study_id} at {name}", seconds=20)
 
     def logged(self) -> str:
         """Everything that every daemon wrote."""

@@ -10,6 +10,7 @@ from support.consortium import Consortium, Member
 
 STUDY = Path(__file__).with_name("studies") / "ward.yaml"
 SITES = ("st-mary", "va", "budapest")
+FOUR_SITES = (*SITES, "zurich")
 DEVICE = Member("kit", '[device]\nclass = "pi5"\ncpus = [0]\n', site=False)
 
 

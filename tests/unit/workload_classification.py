@@ -25,6 +25,8 @@ def test_three_sites_score_like_one() -> None:
     assert scores["accuracy"].count == 90
     assert scores["balanced_accuracy"].mean == pytest.approx(np.mean(recalls))
     sites = [hits[rows].mean() for rows in np.split(np.arange(90), [20, 50])]
+    assert scores["mean_site_accuracy"].mean == pytest.approx(np.mean(sites), abs=1e-6)
+    assert scores["mean_site_accuracy"].standard_error == pytest.approx(np.std(sites, ddof=1) / 3**0.5, abs=1e-6)
     assert scores["accuracy_spread"].mean == pytest.approx(np.std(sites), abs=1e-6)
     assert "auroc" not in scores
 

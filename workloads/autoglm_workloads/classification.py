@@ -21,7 +21,7 @@ FRACTION = 2.0**30
 """Fixed-point scale of losses and rates: 1e-9, with room for 4e9 rows of unit loss."""
 LOSS_CEILING = 64.0
 """A row's loss counts for at most this many nats: a diverged model must be seen to lose, not overflow the ring."""
-METRICS = ("accuracy", "balanced_accuracy", "loss", "accuracy_spread")
+METRICS = ("accuracy", "balanced_accuracy", "loss", "mean_site_accuracy", "accuracy_spread")
 BINARY_METRICS = (*METRICS, "auroc")
 
 Floats = NDArray[np.float64]
@@ -88,6 +88,7 @@ def score(counters: Counters, split: Split) -> dict[str, Measurement]:
         "accuracy": (float(np.trace(confusion)) / rows, _binomial_error(float(np.trace(confusion)), rows)),
         "balanced_accuracy": _balanced(confusion),
         "loss": _mean(float(counters["loss_sum"]), float(counters["loss_squared_sum"]), rows),
+        "mean_site_accuracy": _site_mean(counters),
         "accuracy_spread": _spread(counters),
     }
     if "score_histogram" in counters:
@@ -125,6 +126,14 @@ def _balanced(confusion: Floats) -> tuple[float, float]:
 def _mean(total: float, squares: float, rows: float) -> tuple[float, float]:
     mean = total / rows
     return mean, sqrt(max(squares / rows - mean**2, 0.0) / rows)
+
+
+def _site_mean(counters: Counters) -> tuple[float, float]:
+    """Accuracy of the average site, however few its rows; its error comes from the spread over sites."""
+    sites = max(float(counters["sites"]), 1.0)
+    mean = float(counters["site_accuracy"]) / sites
+    spread, _ = _spread(counters)
+    return mean, spread / sqrt(max(sites - 1, 1.0))
 
 
 def _spread(counters: Counters) -> tuple[float, float]:

@@ -7,6 +7,7 @@ that no longer has one is late, and is dropped.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
@@ -53,6 +54,8 @@ class Fleet:
         self._links: dict[str, Link] = {}
         self._inboxes: dict[int, Inbox] = {}
         self._changed = asyncio.Event()
+        self._begun = time.monotonic()
+        self._left: dict[str, float] = {}
 
     def attach(self, link: Link) -> None:
         """A stream said hello. An older stream of the same agent is closed: the newest counts."""
@@ -67,6 +70,7 @@ class Fleet:
         """A stream ended; every task of its agent learns of it."""
         if self._links.get(link.facts.agent_id) is link:
             del self._links[link.facts.agent_id]
+            self._left[link.facts.agent_id] = time.monotonic()
             self._lost(link.facts.agent_id)
             self.notify()
 
@@ -78,6 +82,12 @@ class Fleet:
     def link(self, agent_id: str) -> Link | None:
         """The agent's stream, if it has one."""
         return self._links.get(agent_id)
+
+    def seconds_away(self, agent_id: str) -> float:
+        """How long the agent has been without a stream; since this start for one that never had one, 0 with one."""
+        if agent_id in self._links:
+            return 0.0
+        return time.monotonic() - self._left.get(agent_id, self._begun)
 
     def facts(self) -> list[AgentFacts]:
         """Everyone who is connected, by id."""

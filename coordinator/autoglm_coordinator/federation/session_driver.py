@@ -15,6 +15,7 @@ from datetime import timedelta
 from autoglm_coordinator.federation.fleet import Fleet, Inbox
 from autoglm_coordinator.federation.transport import AgentLost, CancelTask, Declined, OfferSession, SessionSend
 from autoglm_coordinator.store.api import SessionRecord, Store
+from autoglm_core.codes import RefusalCode
 from autoglm_core.errors import AutoglmError, Kind
 from autoglm_core.privacy.coordinator_events import (
     Aborted,
@@ -41,19 +42,28 @@ from autoglm_core.privacy.vectors import MaskedVector
 from autoglm_core.task import Manifest, TaskId
 
 LOG = logging.getLogger(__name__)
+LASTING = frozenset({RefusalCode.DIVERGED, RefusalCode.NON_FINITE})
+"""Training is a function of model, rows and seed: where it left the finite numbers, it does so again."""
 
 
 class SessionFailed(AutoglmError):
-    """A session ended without a sum. `declined`: codes that agents gave, by how often."""
+    """A session ended without a sum. `declined`: codes that agents gave, by how often.
+
+    `lasting`: one of them says that the same work would end alike, so that a new session cannot pass.
+    """
 
     code = "session-failed"
     kind = Kind.ABORTED
 
-    def __init__(self, *, purpose: str, reason: str, declined: str = "") -> None:
+    def __init__(self, *, purpose: str, reason: str, declined: str = "", lasting: bool = False) -> None:
         told = f"; agents said: {declined}" if declined else ""
-        super().__init__(f"a {purpose} session ended without a sum: {reason}{told}", purpose=purpose, reason=reason)
+        data = {"declined": declined} if declined else {}
+        super().__init__(
+            f"a {purpose} session ended without a sum: {reason}{told}", purpose=purpose, reason=reason, **data
+        )
         self.reason = reason
         self.declined = declined
+        self.lasting = lasting
 
 
 @dataclass(frozen=True)
@@ -177,7 +187,8 @@ class ActiveSession:
         for code in self._declined.values():
             counts[code] = counts.get(code, 0) + 1
         told = ", ".join(f"{code} x{count}" for code, count in sorted(counts.items()))
-        return SessionFailed(purpose=str(self.spec.purpose), reason=reason, declined=told)
+        lasting = not LASTING.isdisjoint(self._declined.values())
+        return SessionFailed(purpose=str(self.spec.purpose), reason=reason, declined=told, lasting=lasting)
 
 
 class SessionDriver:

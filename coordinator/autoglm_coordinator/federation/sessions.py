@@ -123,7 +123,7 @@ class Sessions:
         )
         if record is None:
             return None
-        await self._present(context.sites)
+        await self._present(context, whole=request.whole_cohort)
         try:
             result = await self._driver.finish(record, context.roster)
         except SessionFailed as error:
@@ -137,22 +137,26 @@ class Sessions:
 
     async def _cohort(self, context: StudyContext, *, whole: bool) -> tuple[str, ...]:
         """The study's sites that are connected, after waiting a while for all of them; all of them where `whole`."""
-        present = await self._present(context.sites)
-        required = max(context.study.protection.minimum_cohort, context.roster.threshold(len(present)))
-        if whole:
-            required = len(context.sites)
+        present = await self._present(context, whole=whole)
+        required = _required(context, present, whole=whole)
         if len(present) < required:
             raise CohortTooSmall(connected=len(present), required=required)
         return present
 
-    async def _present(self, sites: tuple[str, ...]) -> tuple[str, ...]:
-        """Those of `sites` that are connected, after waiting a while for all of them."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._gather.total_seconds()
+    async def _present(self, context: StudyContext, *, whole: bool) -> tuple[str, ...]:
+        """The study's sites that are connected, after waiting a while for all of them.
+
+        Where enough are there, a site is waited for once after it went, and not again by every session.
+        """
+        loop, gather = asyncio.get_running_loop(), self._gather.total_seconds()
+        until = loop.time() + gather
         while True:
-            present = tuple(site for site in sites if self._fleet.link(site) is not None)
+            present = tuple(site for site in context.sites if self._fleet.link(site) is not None)
+            missing = set(context.sites) - set(present)
             left = until - loop.time()
-            if len(present) == len(sites) or left <= 0:
+            if missing and len(present) >= _required(context, present, whole=whole):
+                left = min(left, gather - min(map(self._fleet.seconds_away, missing)))
+            if not missing or left <= 0:
                 return present
             await self._fleet.changed(left)
 
@@ -192,6 +196,13 @@ class Sessions:
             weight_cap=request.weight_cap,
             masked=protection.secure_sum,
         )
+
+
+def _required(context: StudyContext, present: Sequence[str], *, whole: bool) -> int:
+    """How many sites a session over `present` needs at least."""
+    if whole:
+        return len(context.sites)
+    return max(context.study.protection.minimum_cohort, context.roster.threshold(len(present)))
 
 
 def _outcome(spec: SessionSpec, result: SumResult) -> Outcome:

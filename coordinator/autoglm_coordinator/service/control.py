@@ -217,6 +217,10 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
                     approved=running.approved if running else 0,
                     wanted=running.wanted if running else 0,
                     protection=canonical_json(protection_in_force(study, roster)).decode(),
+                    answers=[
+                        control_pb2.StudyAnswer(agent=name, code=code)
+                        for name, code in (await self._studies.answers(record.study_id)).items()
+                    ],
                 )
             )
         return control_pb2.ListStudiesReply(studies=infos)

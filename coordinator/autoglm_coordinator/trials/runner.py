@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from statistics import median
@@ -47,11 +47,19 @@ async def sum_constants(context: StudyContext, tools: Tools) -> tuple[int, ...]:
 
 
 class Search:
-    """Trials of one study until its budget is spent."""
+    """Trials of one study until its budget is spent. `still_approved` raises once too few sites approve."""
 
-    def __init__(self, context: StudyContext, tools: Tools, *, seconds_before: float) -> None:
+    def __init__(
+        self,
+        context: StudyContext,
+        tools: Tools,
+        *,
+        seconds_before: float,
+        still_approved: Callable[[], Awaitable[None]],
+    ) -> None:
         self._context = context
         self._tools = tools
+        self._still_approved = still_approved
         self._scheduler = load_scheduler(context.study, context.workload.model_side.metrics())
         self._seconds_before = seconds_before
         self._started = self._saved = time.monotonic()
@@ -68,12 +76,17 @@ class Search:
         self._stop.set()
 
     async def run(self) -> str:
-        """Run trials; the reason why it ended: trials, wall, space, operator."""
+        """Run trials; the reason why it ended: trials, wall, space, operator.
+
+        Raises:
+            TooFewApprovals: sites withdrew; open trials are closed, completed ones stay.
+        """
         reason = ""
         pending = [trial for trial in await self._trials() if trial.state is TrialState.PENDING]
         if pending:
             await self._probe(pending)
         while not reason:
+            await self._require_approvals()
             groups = await self._open_groups()
             reason = self._spent()
             if reason:
@@ -83,8 +96,15 @@ class Search:
             else:
                 reason = await self._propose()
             await self.save_time()
-        await self._close_open(reason)
+        await self._close_open({"code": "budget-spent", "reason": reason})
         return reason
+
+    async def _require_approvals(self) -> None:
+        try:
+            await self._still_approved()
+        except AutoglmError as error:
+            await self._close_open({"code": error.code})
+            raise
 
     async def save_time(self) -> None:
         """Add the time since the last call to the study's."""
@@ -195,8 +215,7 @@ class Search:
         ]
         await self._update(stopped)
 
-    async def _close_open(self, reason: str) -> None:
-        error: Json = {"code": "budget-spent", "reason": reason}
+    async def _close_open(self, error: Json) -> None:
         still_open = [trial for trial in await self._trials() if not trial.state.final]
         await self._update([replace(trial, state=TrialState.STOPPED, error=error) for trial in still_open])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -91,16 +91,18 @@ class OtherWorkloadVersion(InvalidInput):
 
 
 class TooFewApprovals(AutoglmError):
-    """Administrators denied the study and too few sites are left."""
+    """Administrators denied the study or withdrew, and too few sites are left. `others`: who, and with which code."""
 
     code = "too-few-approvals"
     kind = Kind.DENIED
 
-    def __init__(self, *, approved: int, required: int) -> None:
+    def __init__(self, *, approved: int, required: int, others: str) -> None:
         super().__init__(
-            f"{approved} sites approved and the study needs {required}: `autoglm status` names who denied",
+            f"{approved} sites approve and the study needs {required} ({others}): "
+            "settle it with their administrators, then submit it with --again",
             approved=approved,
             required=required,
+            others=others,
         )
 
 
@@ -185,8 +187,7 @@ class Studies:
 
     def concerned(self, study: Study, roster: Roster) -> list[str]:
         """The agents whose yes the study would need."""
-        wanted = self._wanted(study, roster)
-        return [*wanted["sites"], *(agent for group in wanted["devices"].values() for agent in group)]
+        return _agents(self._wanted(study, roster))
 
     async def roster(self) -> Roster:
         """The roster in force.
@@ -266,7 +267,13 @@ class Studies:
         await self._tools.store.set_study_state(context.study_id, StudyState.RUNNING)
         context = replace(context, constants=await sum_constants(context, self._tools))
         before = (await self._tools.store.get_study(context.study_id)).active.total_seconds()
-        running.search = Search(context, self._tools, seconds_before=before)
+        study, roster = context.study, context.roster
+        required = max(study.protection.minimum_cohort, roster.minimum_cohort)
+
+        async def still_approved() -> None:
+            await self.require_approvals(context.study_id, context.sites, required)
+
+        running.search = Search(context, self._tools, seconds_before=before, still_approved=still_approved)
         reason = await running.search.run()
         await finish(context, self._tools, reason, running.search)
         return reason
@@ -287,13 +294,11 @@ class Studies:
         wanted = await self._tools.store.get_stage(_wanted_key(record.study_id))
         if wanted is None:
             raise NoSite(data=running.study.data, workload=running.study.workload, sites=0, required=1)
-        agents = [*wanted["sites"], *(agent for group in wanted["devices"].values() for agent in group)]
+        agents = _agents(wanted)
         running.wanted, running.sites_wanted = len(agents), len(wanted["sites"])
         offered: dict[str, Link] = {}
         while True:
-            decisions = {
-                entry.agent_id: entry.approved for entry in await self._tools.store.list_decisions(record.study_id)
-            }
+            decisions = await self._decisions(record.study_id)
             running.approved = sum(decisions.get(agent, False) for agent in agents)
             undecided = [agent for agent in agents if agent not in decisions]
             if not undecided:
@@ -301,6 +306,26 @@ class Studies:
             for agent in undecided:
                 self._offer(record, agent, offered)
             await self._tools.fleet.changed(5.0)
+
+    async def _decisions(self, study_id: str) -> dict[str, bool]:
+        """Who approved and who did not, by agent id."""
+        return {entry.agent_id: entry.approved for entry in await self._tools.store.list_decisions(study_id)}
+
+    async def answers(self, study_id: str) -> dict[str, str]:
+        """What each agent whose yes is wanted answered, by name: `ok`, why not, or nothing for not yet."""
+        store = self._tools.store
+        wanted = await store.get_stage(_wanted_key(study_id))
+        codes = {entry.agent_id: entry.code for entry in await store.list_decisions(study_id)}
+        names = {entry.agent_id: entry.name for entry in await store.list_agents()}
+        return {names[agent]: codes.get(agent, "") for agent in ([] if wanted is None else _agents(wanted))}
+
+    async def require_approvals(self, study_id: str, sites: Iterable[str], required: int) -> None:
+        """Raise `TooFewApprovals` unless at least `required` of `sites` approve still."""
+        decisions = await self._decisions(study_id)
+        approved = sum(decisions.get(site, False) for site in sites)
+        if approved < required:
+            others = [f"{name}: {code}" for name, code in (await self.answers(study_id)).items() if code != "ok"]
+            raise TooFewApprovals(approved=approved, required=required, others=", ".join(others))
 
     def _offer(self, record: StudyRecord, agent_id: str, offered: dict[str, Link]) -> None:
         link = self._tools.fleet.link(agent_id)
@@ -326,8 +351,7 @@ class Studies:
         roster = Roster.decode((await self._tools.store.get_roster(record.roster_hash)).body)
         sites = tuple(sorted(site for site in wanted["sites"] if decisions[site]))
         required = max(study.protection.minimum_cohort, roster.minimum_cohort)
-        if len(sites) < required:
-            raise TooFewApprovals(approved=len(sites), required=required)
+        await self.require_approvals(record.study_id, sites, required)
         devices = {
             name: tuple(agent for agent in group if decisions[agent]) for name, group in wanted["devices"].items()
         }
@@ -346,6 +370,10 @@ def aggregators_of(study: Study) -> list[Value]:
     """Every aggregator that the study's space may ask for."""
     named = [parameter for parameter in study.space.tune if parameter.name == "aggregator"]
     return [value for parameter in named if isinstance(parameter, CategoricalParameter) for value in parameter.choices]
+
+
+def _agents(wanted: Json) -> list[str]:
+    return [*wanted["sites"], *(agent for group in wanted["devices"].values() for agent in group)]
 
 
 def _wanted_key(study_id: str) -> str:

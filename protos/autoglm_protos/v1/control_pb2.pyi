@@ -469,6 +469,7 @@ class StudyInfo(_message.Message):
     APPROVED_FIELD_NUMBER: _builtins.int
     WANTED_FIELD_NUMBER: _builtins.int
     PROTECTION_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     state: _builtins.str
@@ -476,6 +477,8 @@ class StudyInfo(_message.Message):
     wanted: _builtins.int
     protection: _builtins.str
     """canonical JSON: what is in force and what is not protected"""
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___StudyAnswer]: ...
     def __init__(
         self,
         *,
@@ -485,14 +488,39 @@ class StudyInfo(_message.Message):
         approved: _builtins.int = ...,
         wanted: _builtins.int = ...,
         protection: _builtins.str = ...,
+        answers: _abc.Iterable[Global___StudyAnswer] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "id", b"id", "name", b"name", "protection", b"protection", "state", b"state", "wanted", b"wanted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "approved", b"approved", "id", b"id", "name", b"name", "protection", b"protection", "state", b"state", "wanted", b"wanted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StudyInfo: _TypeAlias = StudyInfo  # noqa: Y015
+
+@_typing.final
+class StudyAnswer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    agent: _builtins.str
+    """name"""
+    code: _builtins.str
+    """"ok", why not, or empty: not decided yet"""
+    def __init__(
+        self,
+        *,
+        agent: _builtins.str = ...,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StudyAnswer: _TypeAlias = StudyAnswer  # noqa: Y015
 
 @_typing.final
 class WatchStudyRequest(_message.Message):
