@@ -16,7 +16,6 @@ that holds everything. What leaves the hospitals are sums, so there is a mean of
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 import tempfile
@@ -26,9 +25,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
+from heart_data import PUBLISHED_STATE, Figures, Hospital, all_trained, published_rows, read_hospital, write
+from pooled import Pool
 
 from autoglm.run_folder import RunFolder
 from autoglm.simulated_agents import toml_text
@@ -41,51 +39,11 @@ from autoglm_core.measurement import Split
 from autoglm_core.objective import Direction, Objective
 from autoglm_core.schema import Column, ColumnKind, TableSchema
 from autoglm_core.study import Budget, Study
-from pooled import Pool
 
 PROJECT = Path(__file__).resolve().parents[1]
-TRAINING_SHARE, VALIDATION_SHARE = 0.66, 0.2
-PUBLISHED_STATE = 43
 METRICS = ("accuracy", "mean_site_accuracy", "balanced_accuracy", "auroc")
 TITLES = ("pooled test", "mean of centres", "balanced", "AUROC")
 TARGETS = {"pooled_test_accuracy": 80.0, "mean_of_centres": 81.5, "paired_difference_to_pooled": -0.5}
-PUBLISHED = {
-    "Pooled Training": "pooled (not private)",
-    "Local 0": "best local (Cleveland)",
-    "FedAvg100": "FedAvg",
-    "FedAdam100": "FedAdam",
-    "FedAdagrad100": "FedAdagrad",
-    "FedYogi100": "FedYogi",
-}
-Row = list[str]
-Figures = dict[str, float]
-"""Test figures in percent by metric."""
-
-
-@dataclass(frozen=True)
-class Hospital:
-    """One centre: its `rows` without those that lack a feature, and whether each is ill."""
-
-    name: str
-    rows: list[Row]
-    ill: NDArray[np.bool_]
-
-    def split(self, state: int) -> NDArray[np.str_]:
-        """`train`, `validation` or `test` for each row."""
-        names = np.full(len(self.rows), str(Split.TRAIN), dtype="<U10")
-        train, test = self._cut(np.arange(len(self.rows)), 1 - TRAINING_SHARE, state)
-        _, validation = self._cut(train, VALIDATION_SHARE, state)
-        names[test], names[validation] = str(Split.TEST), str(Split.VALIDATION)
-        return names
-
-    def _cut(self, rows: NDArray[np.intp], share: float, state: int) -> list[NDArray[np.intp]]:
-        """As FLamby does it: stratified if each class has more than two rows."""
-        counts = np.bincount(self.ill[rows], minlength=2)
-        stratify = self.ill[rows] if counts.min() > 2 else None
-        cut: list[NDArray[np.intp]] = train_test_split(
-            rows, test_size=share, train_size=1 - share, random_state=state, stratify=stratify
-        )
-        return cut
 
 
 @dataclass(frozen=True)
@@ -137,9 +95,9 @@ class Bench:
             tables: dict[str, dict[str, str | int]] = {"": {"name": hospital.name, "state": "state"}}
             for number, state in enumerate(states):
                 names = hospital.split(state)
-                for data, parts in ((_tuning(number), names), (_whole(number), _all_trained(names))):
+                for data, parts in ((_tuning(number), names), (_whole(number), all_trained(names))):
                     path = self._file(hospital, data)
-                    _write(path, hospital.rows, names, parts)
+                    write(path, hospital.rows, names, parts)
                     tables[f'data."{data}"'] = {"path": f"data/{path.name}", "workload": self._study.workload}
             tables["policy"] = {"approval": "simulated", "minimum_cohort": self._study.protection.minimum_cohort}
             (home / "agent.toml").write_text(toml_text(tables))
@@ -177,7 +135,8 @@ class Bench:
         if last.state != "completed":
             log = self.folder.log("coordinator").read_text()
             raise SystemExit(f"{study.name} ended {last.state}: {last.error}\n{log[-3000:]}")
-        return json.loads(deployment.client.result(submitted.id))
+        result: Json = json.loads(deployment.client.result(submitted.id))
+        return result
 
     def _pooled(self, study: Study, number: int, tried: Sequence[Values]) -> Figures:
         """The configuration of `tried` with the lowest validation loss, trained once more on everything."""
@@ -193,9 +152,7 @@ class Bench:
         return _percent({name: figure.mean for name, figure in scores.items()})
 
     def _pool(self, study: Study, data: str) -> Pool:
-        pool = Pool(study, [])
-        load = pool.workload.site_side.load
-        return replace(pool, sites=[load(self._file(hospital, data), study) for hospital in self._hospitals])
+        return Pool.load(study, [self._file(hospital, data) for hospital in self._hospitals])
 
     def _file(self, hospital: Hospital, data: str) -> Path:
         return self.folder.agent(hospital.name) / "data" / f"{data}.csv"
@@ -209,45 +166,8 @@ def _whole(number: int) -> str:
     return f"heart-{number:02d}-whole"
 
 
-def _all_trained(names: NDArray[np.str_]) -> NDArray[np.str_]:
-    """The split with its validation rows among the training rows."""
-    return np.where(names == str(Split.VALIDATION), str(Split.TRAIN), names)
-
-
-def _write(path: Path, rows: Sequence[Row], names: NDArray[np.str_], parts: NDArray[np.str_]) -> None:
-    """Each row in its part; validation rows that became training rows stand there as validation rows too."""
-    moved = [(row, name) for row, name, part in zip(rows, names, parts, strict=True) if part != name]
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([*row, name] for row, name in [*zip(rows, parts, strict=True), *moved])
-
-
 def _percent(figures: Mapping[str, float]) -> Figures:
     return {name: round(100 * figures[name], 3) for name in METRICS}
-
-
-def read_hospital(name: str, path: Path, schema: TableSchema) -> Hospital:
-    """The rows of the published protocol: those with every feature and a label."""
-    used = [schema.position(column.name) for column in (*schema.features, Column(schema.label.name))]
-    with path.open(newline="") as file:
-        rows = [row for row in csv.reader(file) if row]
-    rows = [row for row in rows if not any(row[place].strip() in schema.missing for place in used)]
-    label = schema.position(schema.label.name)
-    return Hospital(name, rows, np.array([float(row[label]) > 0 for row in rows]))
-
-
-def published_rows(folder: Path) -> dict[str, Figures]:
-    """FLamby's own figures, means of its five seeds."""
-    found: dict[str, list[dict[str, str]]] = {}
-    for path in sorted(folder.glob("*.csv")):
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                found.setdefault(row["Method"], []).append(row)
-    rows = {}
-    for method, title in PUBLISHED.items():
-        pooled = [float(row["Metric"]) for row in found[method] if row["Test"] == "Pooled Test"]
-        centres = [float(row["Metric"]) for row in found[method] if row["Test"].startswith("client_test")]
-        rows[title] = {"accuracy": 100 * fmean(pooled), "mean_site_accuracy": 100 * fmean(centres)}
-    return rows
 
 
 def mean_of(figures: Sequence[Figures]) -> Figures:
@@ -256,20 +176,17 @@ def mean_of(figures: Sequence[Figures]) -> Figures:
 
 
 def report(published: Mapping[str, Figures], random: Sequence[Outcome], fixed: Outcome) -> str:
-    """The table."""
-    count = len(random)
-    rows: dict[str, Figures] = {
-        **published,
-        "ours, published split": fixed.ours,
-        "  pooled, tuned equally": fixed.pooled,
-        f"ours, {count} random splits": mean_of([outcome.ours for outcome in random]),
-        "  without the second training": mean_of([outcome.before for outcome in random]),
-        "  pooled, tuned equally": mean_of([outcome.pooled for outcome in random]),
-    }
-    # Two rows of one name: the published split's own pooled row is written out under another.
-    rows = {"": {}, **rows}
+    """The table: published figures, then ours on the published split and as means over the random ones."""
+    rows = [
+        *published.items(),
+        ("ours, published split", fixed.ours),
+        ("  pooled, tuned equally", fixed.pooled),
+        (f"ours, {len(random)} random splits", mean_of([outcome.ours for outcome in random])),
+        ("  without the second training", mean_of([outcome.before for outcome in random])),
+        ("  pooled, tuned equally", mean_of([outcome.pooled for outcome in random])),
+    ]
     lines = [f"{'test figures in %':32s}" + "".join(f"{title:>17s}" for title in TITLES)]
-    for title, figures in rows.items():
+    for title, figures in rows:
         cells = [f"{figures[name]:17.1f}" if name in figures else f"{'-':>17s}" for name in METRICS]
         lines.append(f"{title:32s}" + "".join(cells))
     return "\n".join(lines)
@@ -294,3 +211,54 @@ def summary(random: Sequence[Outcome], fixed: Outcome, seconds: float) -> Json:
         "splits": [outcome.to_json() for outcome in random],
         "seconds": round(seconds, 1),
     }
+
+
+def main() -> int:
+    """Run every split and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--splits", type=int, default=20, help="random splits beside the published one")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    options = parser.parse_args()
+    example = load_study(PROJECT / "examples" / "heart.yaml")
+    assert example.simulate is not None
+    assert isinstance(example.simulate.split, NaturalSplit)
+    assert isinstance(example.study.schema, TableSchema)
+    files = example.simulate.split.files
+    if missing := [path for path in files.values() if not path.is_file()]:
+        print(f"skipped: {missing[0]} is not there, see examples/heart.yaml", file=sys.stderr)
+        return 2
+    hospitals = [read_hospital(name, path, example.study.schema) for name, path in files.items()]
+    states = [*range(options.splits), PUBLISHED_STATE]
+    start = time.monotonic()
+    outcomes = []
+    with tempfile.TemporaryDirectory() as root:
+        bench = Bench(Path(root), example.study, hospitals)
+        agents = bench.prepare(states)
+        with SimulatedDeployment(bench.folder, agents, minimum_cohort=3) as deployment:
+            for number, state in enumerate(states):
+                outcomes.append(bench.run(deployment, number, state))
+                print(_line(outcomes[-1]), flush=True)
+    *random, fixed = outcomes
+    figures = summary(random, fixed, time.monotonic() - start)
+    print(f"\n{report(published_rows(next(iter(files.values())).parent / 'flamby_results'), random, fixed)}\n")
+    for name, target in TARGETS.items():
+        print(f"{name} {figures[name]:.2f} (target {target}): {'met' if figures[name] >= target else 'MISSED'}")
+    print("published centres are scaled by each centre's own mean and deviation, all else by the cohort's")
+    print(f"{len(states)} splits in {figures['seconds']:.0f} s")
+    if options.json:
+        print(json.dumps(figures))
+    return 0
+
+
+def _line(outcome: Outcome) -> str:
+    """One split, as it ends."""
+    ours, pooled = outcome.ours, outcome.pooled
+    return (
+        f"random state {outcome.state:2d}: accuracy {ours['accuracy']:.1f}, mean of centres "
+        f"{ours['mean_site_accuracy']:.1f}; pooled {pooled['accuracy']:.1f}, {pooled['mean_site_accuracy']:.1f}; "
+        f"{outcome.seconds:.1f} s"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -31,6 +32,12 @@ class Pool:
     study: Study
     sites: Sequence[LabelledRows]
 
+    @classmethod
+    def load(cls, study: Study, files: Sequence[Path]) -> Pool:
+        """The rows of each site's file."""
+        load = load_workload(study.workload).site_side.load
+        return cls(study, [load(path, study) for path in files])
+
     @cached_property
     def workload(self) -> Workload:
         """The study's."""
@@ -41,7 +48,9 @@ class Pool:
         """All rows together; each keeps its split."""
         starts = np.cumsum([0, *(site.labels.size for site in self.sites)])
         splits = {
-            split: np.concatenate([site.splits.of(split) + start for site, start in zip(self.sites, starts, strict=False)])
+            split: np.concatenate(
+                [site.splits.of(split) + start for site, start in zip(self.sites, starts, strict=False)]
+            )
             for split in Split
         }
         return LabelledRows(

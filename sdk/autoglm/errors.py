@@ -37,7 +37,8 @@ class CoordinatorUnreachable(AutoglmError):
 
     def __init__(self, *, address: str) -> None:
         super().__init__(
-            f"no coordinator answers at {address}: is `autoglm-coordinator run` running, and is the port open?",
+            f"no coordinator answers at {address}: is `autoglm-coordinator run` running, is the port open, "
+            "and is your certificate from this coordinator (`autoglm login`)?",
             address=address,
         )
 

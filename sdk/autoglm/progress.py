@@ -71,8 +71,7 @@ def plain_line(progress: Progress) -> str:
     parts = [
         f"trial {progress.trials_final}/{progress.trials_budget}",
         f"tunes {progress.tunes}",
-        f"round {progress.round}/{progress.rounds}" if progress.rounds else "",
-        f"sites {progress.sites}/{progress.sites_wanted}",
+        *_work(progress),
         _fronts(progress),
         "" if math.isnan(progress.best) else f"best {progress.best:.3f}",
         progress.stage.lower(),
@@ -90,13 +89,19 @@ def panel_lines(progress: Progress) -> list[str]:
     filled = min(BAR, round(BAR * share))
     best = "" if math.isnan(progress.best) else f"   best {progress.best:.3f}"
     times = f"{duration(progress.seconds)} gone   {_left(progress)}".rstrip()
+    counts = [f"{progress.trials_final}/{progress.trials_budget}", f"tunes {progress.tunes}", *_work(progress)]
     return [
-        f"{progress.study_id}  {progress.state}  {progress.stage}",
-        f"  trials [{'#' * filled}{'.' * (BAR - filled)}] {progress.trials_final}/{progress.trials_budget}"
-        f"   tunes {progress.tunes}   round {progress.round}/{progress.rounds}"
-        f"   sites {progress.sites}/{progress.sites_wanted}",
+        f"{progress.study_id}  {progress.state}  {progress.stage}".rstrip(),
+        f"  trials [{'#' * filled}{'.' * (BAR - filled)}] {'   '.join(counts)}",
         f"  {_fronts(progress) or 'front empty so far'}{best}   {times}",
     ]
+
+
+def _work(progress: Progress) -> list[str]:
+    """The round and its sites; nothing once no round will follow."""
+    if progress.final or not progress.sites_wanted:
+        return []
+    return [f"round {progress.round}/{progress.rounds}", f"sites {progress.sites}/{progress.sites_wanted}"]
 
 
 def _fronts(progress: Progress) -> str:

@@ -33,8 +33,8 @@ def require_each_counted_once(cluster: Disturbed) -> None:
 
 
 @pytest.mark.timeout(240)
-def test_a_round_ends_without_a_site_that_is_killed_in_it_and_later_ones_have_it_again(tmp_path: Path) -> None:
-    with Disturbed(synthetic(trials=8), tmp_path) as cluster:
+def test_a_round_ends_without_a_site_that_is_killed_in_it_and_later_ones_have_it_again(deployment: Path) -> None:
+    with Disturbed(synthetic(trials=8), deployment) as cluster:
         study, lost = cluster.submit(), cluster.site_id("site-2")
         cluster.wait_for(study, lambda now: now.round >= 1)
         cluster.freeze_in_a_round("site-2")
@@ -53,8 +53,8 @@ def test_a_round_ends_without_a_site_that_is_killed_in_it_and_later_ones_have_it
 
 
 @pytest.mark.timeout(240)
-def test_a_round_that_loses_two_sites_of_four_aborts_and_is_repeated_once_they_are_back(tmp_path: Path) -> None:
-    with Disturbed(synthetic(trials=6), tmp_path) as cluster:
+def test_a_round_that_loses_two_sites_of_four_aborts_and_is_repeated_once_they_are_back(deployment: Path) -> None:
+    with Disturbed(synthetic(trials=6), deployment) as cluster:
         study = cluster.submit()
         cluster.wait_for(study, lambda now: now.round >= 1)
         cluster.freeze_in_a_round("site-2")
@@ -75,8 +75,8 @@ def test_a_round_that_loses_two_sites_of_four_aborts_and_is_repeated_once_they_a
 
 
 @pytest.mark.timeout(240)
-def test_a_site_that_hangs_past_its_lease_is_done_without_and_its_late_vector_is_dropped(tmp_path: Path) -> None:
-    with Disturbed(synthetic(trials=8), tmp_path) as cluster:
+def test_a_site_that_hangs_past_its_lease_is_done_without_and_its_late_vector_is_dropped(deployment: Path) -> None:
+    with Disturbed(synthetic(trials=8), deployment) as cluster:
         cluster.hurry(work="4s", answer="2s", gather="20s")
         study, hanging = cluster.submit(), cluster.site_id("site-4")
         cluster.wait_for(study, lambda now: now.round >= 1)
@@ -96,8 +96,8 @@ def test_a_site_that_hangs_past_its_lease_is_done_without_and_its_late_vector_is
 
 
 @pytest.mark.timeout(240)
-def test_a_site_whose_child_is_killed_misses_one_round_at_most(tmp_path: Path) -> None:
-    with Disturbed(synthetic(trials=6), tmp_path) as cluster:
+def test_a_site_whose_child_is_killed_misses_one_round_at_most(deployment: Path) -> None:
+    with Disturbed(synthetic(trials=6), deployment) as cluster:
         study, robbed = cluster.submit(), cluster.site_id("site-1")
         cluster.wait_for(study, lambda now: now.round >= 1)
         child = cluster.freeze_in_a_round("site-1")
@@ -112,8 +112,8 @@ def test_a_site_whose_child_is_killed_misses_one_round_at_most(tmp_path: Path) -
 
 
 @pytest.mark.timeout(240)
-def test_the_coordinators_child_is_killed_at_work_and_no_trial_fails(tmp_path: Path) -> None:
-    with Disturbed(synthetic(trials=6), tmp_path) as cluster:
+def test_the_coordinators_child_is_killed_at_work_and_no_trial_fails(deployment: Path) -> None:
+    with Disturbed(synthetic(trials=6), deployment) as cluster:
         study = cluster.submit()
         cluster.wait_for(study, lambda now: now.trials_final >= 1)
         cluster.freeze_the_coordinators_child()

@@ -36,8 +36,8 @@ def require_all_kept(before: tuple[Trial, ...], result: Result, *, trials: int) 
 
 
 @pytest.mark.timeout(240)
-def test_a_full_disk_is_said_and_the_study_goes_on_after_a_restart_with_space(tmp_path: Path) -> None:
-    with Disturbed(synthetic(trials=6), tmp_path) as cluster:
+def test_a_full_disk_is_said_and_the_study_goes_on_after_a_restart_with_space(deployment: Path) -> None:
+    with Disturbed(synthetic(trials=6), deployment) as cluster:
         study = cluster.submit()
         cluster.wait_for(study, lambda now: now.trials_final >= 1)
         with cluster.full_disk():
@@ -54,8 +54,8 @@ def test_a_full_disk_is_said_and_the_study_goes_on_after_a_restart_with_space(tm
 
 
 @pytest.mark.timeout(240)
-def test_a_disk_that_has_no_room_for_one_model_fails_no_trial(tmp_path: Path) -> None:
-    with Disturbed(large(trials=4), tmp_path) as cluster:
+def test_a_disk_that_has_no_room_for_one_model_fails_no_trial(deployment: Path) -> None:
+    with Disturbed(large(trials=4), deployment) as cluster:
         study = cluster.submit()
         cluster.wait_for(study, lambda now: now.trials_final >= 1)
         with cluster.full_disk(spare=MEGABYTE):
@@ -68,8 +68,8 @@ def test_a_disk_that_has_no_room_for_one_model_fails_no_trial(tmp_path: Path) ->
 
 
 @pytest.mark.timeout(240)
-def test_a_coordinator_that_starts_on_a_full_disk_says_so_and_starts_once_there_is_space(tmp_path: Path) -> None:
-    with Disturbed(synthetic(trials=2), tmp_path) as cluster:
+def test_a_coordinator_that_starts_on_a_full_disk_says_so_and_starts_once_there_is_space(deployment: Path) -> None:
+    with Disturbed(synthetic(trials=2), deployment) as cluster:
         study = cluster.submit()
         cluster.wait_for(study, lambda now: now.trials_final >= 1)
         cluster.kill(COORDINATOR)

@@ -12,36 +12,39 @@ their arguments, and what they print is what a test sees.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
 from autoglm.control import ControlClient
 from autoglm.credentials import load_credentials
+from autoglm.errors import CoordinatorUnreachable
 from autoglm.processes import Daemon, daemon_environment, program, stop_all, wait_until
 from autoglm.simulated_deployment import READY
+from autoglm_agent.ledger import Ledger
 from autoglm_agent.state import StateFolder
 
 COMMAND_SECONDS, START_SECONDS, DRAIN_SECONDS = 60.0, 30.0, 20.0
+TOKEN_VALID = timedelta(minutes=10)
 HOME = "AUTOGLM_HOME"
 
 
 class Terminal:
-    """One person's terminal: a program, run in a folder of their own. `before`, `after`: around what is typed."""
+    """One person's terminal: a program, run in a folder of their own."""
 
-    def __init__(self, folder: Path, name: str, *, after: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._name = name
-        self._after = list(after)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Type `words`; whatever comes of it, a traceback is a defect."""
         done = subprocess.run(
-            [program(self._name), *words, *self._after],
+            [program(self._name), *words],
             cwd=self.folder,
             env={**daemon_environment(), HOME: str(self.folder / "home")},
             stdin=subprocess.DEVNULL,
@@ -92,10 +95,14 @@ class Administrator(Terminal):
         """Its agent.toml."""
         return self.folder / "agent.toml"
 
-    @property
-    def agent_id(self) -> str:
-        """As the join gave it."""
-        return self.state.identity().agent_id
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """What its daemon was offered, without the cost of a command."""
+        ledger = Ledger(self.state.ledger)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
 
 
 class Consortium:
@@ -153,7 +160,7 @@ class Consortium:
 
     def join(self, *names: str) -> None:
         """Each named member joins with a token of its own and starts its daemon; all are connected afterwards."""
-        tokens = [self.operator.types("join-token", name).strip() for name in names]
+        tokens = [self.client.create_join_token(name, valid=TOKEN_VALID) for name in names]
         with ThreadPoolExecutor(max_workers=2) as pool:
             list(pool.map(lambda name, token: self[name].types("join", token), names, tokens))
         for name in names:
@@ -165,9 +172,9 @@ class Consortium:
         self.join(*self.members)
         self.agree()
 
-    def agree(self) -> str:
-        """A roster over all sites, accepted by each; its hash."""
-        sites = [admin for admin in self.members.values() if admin.member.site]
+    def agree(self, *names: str) -> str:
+        """A roster over the named sites, or all, accepted by each; its hash."""
+        sites = [self[name] for name in names] or [admin for admin in self.members.values() if admin.member.site]
         roster = self.client.propose_roster([admin.member.name for admin in sites], minimum_cohort=3)
         for admin in sites:
             self.wait_offered(admin, roster.hash)
@@ -176,12 +183,22 @@ class Consortium:
         wait_until(lambda: self.client.roster().accepted, what="the roster", seconds=START_SECONDS)
         return roster.hash
 
+    def answers(self) -> bool:
+        """Whether the coordinator answers its operator."""
+        try:
+            self.client.agents()
+        except CoordinatorUnreachable:
+            return False
+        return True
+
     def wait_offered(self, admin: Administrator, roster_hash: str) -> None:
         """Return once the site's administrator sees this roster."""
-        begin = roster_hash[:16]
-        wait_until(
-            lambda: begin in admin.run("roster", "show").stdout, what=f"roster at {admin.member.name}", seconds=20
-        )
+        with admin.ledger() as ledger:
+            wait_until(
+                lambda: roster_hash in {entry.hash for entry in ledger.rosters()},
+                what=f"roster at {admin.member.name}",
+                seconds=20,
+            )
 
     def wait_connected(self, *names: str) -> None:
         """Return once the named agents' streams are open."""
@@ -209,8 +226,12 @@ class Consortium:
 
     def wait_offer(self, name: str, study_id: str) -> None:
         """Return once the named administrator sees the study."""
-        admin = self[name]
-        wait_until(lambda: study_id in admin.run("studies").stdout, what=f"{study_id} at {name}", seconds=20)
+        with self[name].ledger() as ledger:
+            wait_until(
+                lambda: study_id in {entry.study_id for entry in ledger.studies()},
+                what=f"{study_id} at {name}",
+                seconds=20,
+            )
 
     def logged(self) -> str:
         """Everything that every daemon wrote."""

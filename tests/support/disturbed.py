@@ -136,15 +136,18 @@ def stands_still(look: Callable[[], list[int]], *, what: str) -> list[int]:
     return seen
 
 
-def twins(simulation: Simulation, root: Path) -> tuple[Path, Path]:
-    """Two folders of one deployment, joined and with its roster, but no study: same site keys, secrets and ports.
+def prepare(simulation: Simulation, root: Path) -> Path:
+    """A deployment that joined and has its roster, but no study yet: to be copied."""
+    with Cluster(simulation, root):
+        return root
 
-    What is rounded depends on a site's secret; only twins can give the same weights. Run one after the other.
+
+def twin(prepared: Path, root: Path) -> Path:
+    """A copy with the same site keys, secrets and ports. Only one of them can run at a time.
+
+    What is rounded depends on a site's secret, so that only twins give the same weights.
     """
-    first, second = root / "first", root / "second"
-    with Cluster(simulation, first):
-        pass
-    shutil.copytree(first, second)
-    config = second / ".state" / "coordinator" / "coordinator.toml"
-    config.write_text(config.read_text().replace(str(first), str(second)))
-    return first, second
+    shutil.copytree(prepared, root)
+    config = root / ".state" / "coordinator" / "coordinator.toml"
+    config.write_text(config.read_text().replace(str(prepared), str(root)))
+    return root

@@ -39,6 +39,12 @@ def test_nothing_is_claimed_before_it_is_known() -> None:
     assert "nan" not in line
 
 
+def test_a_study_that_is_over_speaks_of_no_round() -> None:
+    over = replace(RUNNING, state="completed", stage="", round=0, sites=0, sites_wanted=0)
+    assert "round" not in plain_line(over) + "".join(panel_lines(over))
+    assert plain_line(over).endswith("completed")
+
+
 def test_a_study_that_waits_says_how_many_approved() -> None:
     waiting = Progress(study_id="heart-7f3a", state="awaiting-approval", approved=1, wanted=4)
     assert plain_line(waiting) == "heart-7f3a awaiting approval (1/4)"

@@ -111,6 +111,8 @@ class Sessions:
             except (SessionFailed, CohortTooSmall) as error:
                 LOG.warning("%s round %d, attempt %d: %s", request.purpose, request.round, attempt, error.message)
                 failure = error
+                if isinstance(error, SessionFailed) and error.lasting:
+                    break
                 continue
             context.progress.sites = len(result.survivors)
             return await asyncio.to_thread(_outcome, spec, result)
