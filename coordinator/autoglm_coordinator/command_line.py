@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autoglm_coordinator.config import CoordinatorConfig, load_config
 from autoglm_coordinator.daemon import Ports, serve
-from autoglm_coordinator.initialise import CONFIG_NAME, initialise
+from autoglm_coordinator.initialise import CONFIG_NAME, initialise, operator_token
 from autoglm_core.errors import AutoglmError, Kind
 from autoglm_workloads.child.sandbox import hide_memory
 
@@ -41,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     place.add_argument("--state", type=Path, help=f"the folder that init made; its {CONFIG_NAME} is read")
     place.add_argument("--config", type=Path, help="another coordinator.toml")
     run.set_defaults(run=_run)
+    token = verbs.add_parser("operator-token", help="a new operator token, while the daemon is stopped")
+    token.add_argument("--state", type=Path, required=True, help="the folder that init made")
+    token.set_defaults(run=_operator_token)
     return parser
 
 
@@ -55,6 +58,11 @@ def _init(options: argparse.Namespace) -> int:
     print(f"deployment made; run it:   autoglm-coordinator run --state {options.state}")
     print("first operator token, good for one login:")
     print(f"autoglm login {token.encode()}")
+    return 0
+
+
+def _operator_token(options: argparse.Namespace) -> int:
+    print(f"autoglm login {operator_token(load_config(options.state / CONFIG_NAME)).encode()}")
     return 0
 
 

@@ -21,9 +21,9 @@ from autoglm_core.privacy.sealing import StudyKey
 from autoglm_protos.host import SystemClock
 
 CONFIG_NAME = "coordinator.toml"
-FIRST_OPERATOR = "first-operator"
+OPERATOR = "operator"
 TOKEN_LIFETIME = timedelta(hours=24)
-"""Of the first operator token: there is nobody yet who could make another."""
+"""Of a token made without an operator: there is nobody who could make another."""
 
 
 class AlreadyInitialised(Conflict):
@@ -65,7 +65,7 @@ def initialise(
         authority = Authority.create(deployment, now=clock.now())
         authority.save(config.pki)
         write_new(config.study_key, StudyKey.generate().private, mode=0o600)
-        token = asyncio.run(_first_token(config, authority, clock))
+        token = asyncio.run(_operator_token(config, authority, clock))
         # Last, so that a folder with a configuration is whole.
         write_new(config.state / CONFIG_NAME, config.to_toml().encode(), mode=0o600)
     except OSError as error:
@@ -73,13 +73,23 @@ def initialise(
     return token
 
 
-async def _first_token(config: CoordinatorConfig, authority: Authority, clock: Clock) -> JoinToken:
+def operator_token(config: CoordinatorConfig) -> JoinToken:
+    """Another operator token, for when every operator's certificate ran out; the daemon must be stopped.
+
+    Raises:
+        StoreInUse: the daemon runs.
+        NoAuthority: the folder holds no deployment.
+    """
+    return asyncio.run(_operator_token(config, Authority.load(config.pki), SystemClock()))
+
+
+async def _operator_token(config: CoordinatorConfig, authority: Authority, clock: Clock) -> JoinToken:
     store = open_store(config.state, url=config.store_url)
     try:
         access = Access(authority.deployment, revoked=(), clock=clock)
         enrolment = Enrolment(authority=authority, store=store, access=access, clock=clock)
         return await enrolment.create_token(
-            FIRST_OPERATOR, Role.OPERATOR, join_address=config.join_address, valid=TOKEN_LIFETIME
+            OPERATOR, Role.OPERATOR, join_address=config.join_address, valid=TOKEN_LIFETIME
         )
     finally:
         await store.close()

@@ -20,10 +20,10 @@ from typing import Any
 from autoglm_agent import session, stream, tasks
 from autoglm_agent.admission import Admitted
 from autoglm_agent.command_line import main
-from autoglm_core.codes import RefusalCode
+from autoglm_core.codes import RefusalCode, RefusedWith
 from autoglm_core.encoding import Reader, Writer
 from autoglm_core.privacy.session_spec import Purpose
-from autoglm_core.privacy.site_events import Abort, RecordRelease, SiteInstruction
+from autoglm_core.privacy.site_events import RecordRelease, SiteInstruction
 from autoglm_core.privacy.vectors import ClearVector
 
 TAP_FILE, TAP_BREAKS = "TAP_FILE", "TAP_BREAKS"
@@ -95,8 +95,7 @@ class BreakingRun(session.SessionRun):
     async def _carry_out(self, instruction: SiteInstruction) -> None:
         if isinstance(instruction, RecordRelease) and self._training and not BreakingRun.broke:
             BreakingRun.broke = True
-            self.put(Abort(str(RefusalCode.CANCELLED)))
-            raise session.RefusedWith(RefusalCode.INTERNAL)
+            raise RefusedWith(RefusalCode.INTERNAL)
         await super()._carry_out(instruction)
 
 
