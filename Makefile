@@ -3,6 +3,7 @@
 #   make demo [SEED=n] [TORCH_INDEX=url]   environment, install, the quickstart study into runs/
 #   make test                              environment, install, checks, all tests but the long ones
 #   make test-long                         the tests marked `long`: repeated kills, many seeds
+#   make faults-long                       every fault test, kills at many more moments among them
 #   make check                             ruff, mypy, import directions, generated stubs
 #   make bench                             install what benchmarks compare with
 #   make protos                            write the stubs again after a change of a .proto file
@@ -32,7 +33,7 @@ export OMP_NUM_THREADS ?= 1
 
 .PHONY: help
 help:
-	@sed -n '3,9s/^# *//p' $(MAKEFILE_LIST)
+	@sed -n '3,10s/^# *//p' $(MAKEFILE_LIST)
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -98,6 +99,10 @@ test: check
 .PHONY: test-long
 test-long: $(VENV)/.dev
 	$(BIN)/pytest -q -m long
+
+.PHONY: faults-long
+faults-long: $(VENV)/.dev
+	$(BIN)/pytest -q -s -m "long or not long" tests/faults
 
 .PHONY: clean
 clean:

@@ -18,12 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from autoglm.processes import Daemon, wait_until
 from autoglm.run_folder import RunFolder
-from autoglm.simulated_agents import toml_text
+from autoglm.simulated_agents import TomlValue, toml_text
 from autoglm.simulated_deployment import AgentFiles, SimulatedDeployment
 from autoglm_core.canonical import canonical_json
 from autoglm_core.parse_study import WorkloadFacts, parse_study
@@ -71,12 +71,14 @@ def agents_in(folder: RunFolder) -> list[AgentFiles]:
     for name in ("site-1", "site-2", "site-3", DEVICE):
         home = folder.agent(name)
         home.mkdir(parents=True)
-        part = {"device": {"class": DEVICE_CLASS, "cpus": [0]}}
-        if name != DEVICE:
+        tables: dict[str, Mapping[str, TomlValue]] = {"": {"name": name, "state": "state"}}
+        if name == DEVICE:
+            tables["device"] = {"class": DEVICE_CLASS, "cpus": [0]}
+        else:
             (home / "nothing").touch()
-            part = {"data.nothing": {"path": "nothing", "workload": "synthetic"}}  # type: ignore[dict-item]
-        tables = {"": {"name": name, "state": "state"}, **part, "policy": {"approval": "simulated"}}
-        (home / "agent.toml").write_text(toml_text(tables))  # type: ignore[arg-type]
+            tables["data.nothing"] = {"path": "nothing", "workload": "synthetic"}
+        tables["policy"] = {"approval": "simulated"}
+        (home / "agent.toml").write_text(toml_text(tables))
         agents.append(AgentFiles(name, home / "agent.toml", site=name != DEVICE))
     return agents
 

@@ -150,7 +150,7 @@ def _verdict(code: str) -> str:
 def _state(study: StudyLine) -> str:
     """The state, with the approvals for as long as they are gathered."""
     words = study.state.replace("-", " ")
-    return f"{words} ({study.approved}/{study.wanted})" if study.wanted and study.approved < study.wanted else words
+    return f"{words} ({study.approved}/{study.wanted})" if study.state == AWAITING else words
 
 
 def watch(options: Namespace) -> int:

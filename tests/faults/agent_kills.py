@@ -15,6 +15,7 @@ from support.simulations import synthetic
 from support.stored import StoredRound
 
 SITES = ("site-1", "site-2", "site-3", "site-4")
+DEVICE = "device-one-core"
 
 
 def completed(states: list[str]) -> bool:
@@ -50,6 +51,24 @@ def test_a_round_ends_without_a_site_that_is_killed_in_it_and_later_ones_have_it
     assert all(lost in entry.survivors for entry in later)
     assert completed(cluster.stored.trial_states())
     require_each_counted_once(cluster)
+
+
+@pytest.mark.timeout(240)
+def test_constants_are_summed_over_every_site_also_where_one_is_killed_meanwhile(deployment: Path) -> None:
+    with Disturbed(synthetic(trials=2), deployment) as cluster:
+        cluster.signal(DEVICE, signal.SIGSTOP)  # its yes is missing, so that the sites wait for it
+        study = cluster.submit()
+        wait_until(lambda: cluster.study(study).approved == len(SITES), what="the sites' approvals", seconds=60)
+        (child,) = cluster.children("site-1")
+        os.kill(child, signal.SIGSTOP)
+        cluster.signal(DEVICE, signal.SIGCONT)
+        assert cluster.standing_tasks("site-1") == [0], "it works on the constants"
+        cluster.kill("site-1")
+        wait_until(lambda: "constants round 0, attempt 1: " in cluster.output(COORDINATOR), what="abort", seconds=60)
+        cluster.start("site-1")
+        cluster.wait_for_result(study)
+        assert "purpose=constants round=0 attempt=2 survivors=4/4" in cluster.output(COORDINATOR)
+    assert completed(cluster.stored.trial_states())
 
 
 @pytest.mark.timeout(240)

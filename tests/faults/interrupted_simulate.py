@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from autoglm.processes import Daemon, daemon_environment, program, wait_until
+from autoglm.processes import Daemon, program, wait_until
 from autoglm.results import Result
 from support.cluster import COORDINATOR
 from support.simulations import SYNTHETIC
 from support.stored import Stored
 
 ONE_RUN = 120.0
+TRIALS = 12
 
 
 def alive(folder: Path) -> list[int]:
@@ -32,16 +33,17 @@ def alive(folder: Path) -> list[int]:
 @pytest.mark.timeout(240)
 def test_ctrl_c_leaves_no_process_and_the_same_command_ends_with_the_same_trials(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    command = [program("autoglm"), "simulate", str(SYNTHETIC), "--out", str(folder)]
+    command = [program("autoglm"), "simulate", str(SYNTHETIC), "--out", str(folder), "--trials", str(TRIALS)]
     stored = Stored(folder / ".state" / COORDINATOR)
     first = Daemon("simulate", command, log=tmp_path / "first.log")
     first.start()
-    wait_until(lambda: "trial 2/" in first.output() or not first.running, what="two trials", seconds=ONE_RUN)
+    wait_until(lambda: "trial " in first.output() or not first.running, what="the study", seconds=ONE_RUN)
+    wait_until(lambda: "completed" in stored.trial_states(), what="a completed trial", seconds=ONE_RUN)
     os.kill(first.pid, signal.SIGINT)
     assert first.wait(seconds=40)
     wait_until(lambda: not alive(folder), what="the end of all daemons", seconds=10)
     before = stored.trials()
-    second = Daemon("simulate", command, log=tmp_path / "second.log", environment=daemon_environment())
+    second = Daemon("simulate", command, log=tmp_path / "second.log")
     second.start()
     assert second.wait(seconds=ONE_RUN), second.output()
     assert not alive(folder)
@@ -52,4 +54,4 @@ def test_ctrl_c_leaves_no_process_and_the_same_command_ends_with_the_same_trials
         assert after[trial.number].configuration == trial.configuration
         if trial.state.final:
             assert after[trial.number] == trial
-    assert sorted(after) == list(range(1, 7))
+    assert sorted(after) == list(range(1, TRIALS + 1))

@@ -1,4 +1,4 @@
-"""Keys that the administrators did not agree on: a stranger with a valid certificate, and a coordinator that swaps one."""
+"""Keys that nobody agreed on: a stranger with a valid certificate, and a coordinator that swaps a site's key."""
 
 from __future__ import annotations
 

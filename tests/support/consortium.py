@@ -12,7 +12,7 @@ their arguments, and what they print is what a test sees.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -192,10 +192,10 @@ class Consortium:
         return True
 
     def wait_offered(self, admin: Administrator, roster_hash: str) -> None:
-        """Return once the site's administrator sees this roster."""
+        """Return once the site's administrator can see the roster whose hash begins so."""
         with admin.ledger() as ledger:
             wait_until(
-                lambda: roster_hash in {entry.hash for entry in ledger.rosters()},
+                lambda: any(entry.hash.startswith(roster_hash) for entry in ledger.rosters()),
                 what=f"roster at {admin.member.name}",
                 seconds=20,
             )

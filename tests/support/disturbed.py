@@ -86,12 +86,12 @@ class Disturbed(Cluster):
             (child,) = self.children(name)
             os.kill(child, signal.SIGSTOP)
             # Round 0 are the sums that belong to no round: let them pass.
-            if min(self._standing_tasks(name)) >= 1:
+            if min(self.standing_tasks(name)) >= 1:
                 return child
             os.kill(child, signal.SIGCONT)
         raise AssertionError(f"{name} was never caught in a round")
 
-    def _standing_tasks(self, name: str) -> list[int]:
+    def standing_tasks(self, name: str) -> list[int]:
         """The rounds of the agent's tasks, once they have stood still."""
         return stands_still(lambda: self._rounds_in_work(name), what=f"work at {name}")
 

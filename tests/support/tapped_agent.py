@@ -20,11 +20,13 @@ from typing import Any
 from autoglm_agent import session, stream, tasks
 from autoglm_agent.admission import Admitted
 from autoglm_agent.command_line import main
+from autoglm_agent.contribution import Contribution
 from autoglm_core.codes import RefusalCode, RefusedWith
 from autoglm_core.encoding import Reader, Writer
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.privacy.site_events import RecordRelease, SiteInstruction
 from autoglm_core.privacy.vectors import ClearVector
+from autoglm_protos.tls import open_channel
 
 TAP_FILE, TAP_BREAKS = "TAP_FILE", "TAP_BREAKS"
 WIRE, CLEAR = "wire", "clear"
@@ -72,7 +74,7 @@ class TappedChannel:
         return method
 
 
-class TappedContribution(session.Contribution):
+class TappedContribution(Contribution):
     """Copies the clear vector, which in the product never leaves this process."""
 
     def vector(self, reply: Any) -> ClearVector:
@@ -99,10 +101,18 @@ class BreakingRun(session.SessionRun):
         await super()._carry_out(instruction)
 
 
-if __name__ == "__main__":
-    open_channel = stream.open_channel
-    stream.open_channel = lambda *words, **more: TappedChannel(open_channel(*words, **more))  # type: ignore[attr-defined]
-    session.Contribution = TappedContribution  # type: ignore[misc]
+def tap() -> None:
+    """Put the tap, and the break where it is asked for, into this process."""
+    replaced: dict[str, tuple[Any, Any]] = {
+        "open_channel": (stream, lambda *words, **more: TappedChannel(open_channel(*words, **more))),
+        "Contribution": (session, TappedContribution),
+    }
     if os.environ.get(TAP_BREAKS):
-        tasks.SessionRun = BreakingRun  # type: ignore[misc]
+        replaced["SessionRun"] = (tasks, BreakingRun)
+    for name, (module, value) in replaced.items():
+        setattr(module, name, value)
+
+
+if __name__ == "__main__":
+    tap()
     sys.exit(main())

@@ -27,9 +27,7 @@ def rows(seed: int, *, count: int = 60) -> str:
     pressure = generator.normal(130.0, 15.0, count)
     pain = generator.integers(1, 4, count)
     ill = (age + generator.normal(0.0, 4.0, count) > 55.0).astype(int)
-    return "".join(
-        f"{a:.3f},{b:.2f},{c},{d}\n" for a, b, c, d in zip(age, pressure, pain, ill, strict=True)
-    )
+    return "".join(f"{a:.3f},{b:.2f},{c},{d}\n" for a, b, c, d in zip(age, pressure, pain, ill, strict=True))
 
 
 def place_rows(consortium: Consortium, *, count: int = 60) -> None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from autoglm_coordinator.trials.context import StudyContext
     from autoglm_core.counters import Counters
     from autoglm_core.privacy.coordinator_events import SumResult
+    from autoglm_core.privacy.roster import Roster
+    from autoglm_core.study import Study
     from autoglm_core.workload import Vector
 
 LOG = logging.getLogger(__name__)
@@ -168,7 +170,7 @@ class Sessions:
         study, roster = context.study, context.roster
         protection = study.protection
         counters = session_counters(context.workload.model_side, study, request.purpose, manifest)
-        minimum = max(protection.minimum_cohort, roster.minimum_cohort)
+        minimum = minimum_cohort(study, roster)
         return SessionSpec(
             suite=SUITE,
             roster_hash=roster.hash,
@@ -204,7 +206,14 @@ def _required(context: StudyContext, present: Sequence[str], *, whole: bool) -> 
     """How many sites a session over `present` needs at least."""
     if whole:
         return len(context.sites)
-    return max(context.study.protection.minimum_cohort, context.roster.threshold(len(present)))
+    minimum = minimum_cohort(context.study, context.roster)
+    return max(minimum, context.roster.threshold(len(present))) if context.study.protection.secure_sum else minimum
+
+
+def minimum_cohort(study: Study, roster: Roster) -> int:
+    """The fewest sites of a sum. The roster's minimum protects masks; one owner's hosts without masks need none."""
+    protection = study.protection
+    return max(protection.minimum_cohort, roster.minimum_cohort) if protection.secure_sum else protection.minimum_cohort
 
 
 def _outcome(spec: SessionSpec, result: SumResult) -> Outcome:

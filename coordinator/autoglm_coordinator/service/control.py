@@ -21,6 +21,7 @@ from autoglm_coordinator.trials.stages import Tools
 from autoglm_coordinator.trials.studies import Studies
 from autoglm_coordinator.trials.watch import Standing, study_standing
 from autoglm_core.canonical import canonical_json
+from autoglm_core.codes import RefusalCode
 from autoglm_core.errors import Conflict, InvalidInput
 from autoglm_core.identity import Role
 from autoglm_core.privacy.keys import SitePublicKey
@@ -207,20 +208,17 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         infos = []
         for record in await self._store.list_studies():
             study = Study.from_json(json.loads(record.body))
-            running = self._studies.running(record.study_id)
+            answers = await self._studies.answers(record.study_id)
             roster = Roster.decode((await self._store.get_roster(record.roster_hash)).body)
             infos.append(
                 control_pb2.StudyInfo(
                     id=record.study_id,
                     name=study.name,
                     state=str(record.state),
-                    approved=running.approved if running else 0,
-                    wanted=running.wanted if running else 0,
+                    approved=sum(code == RefusalCode.OK for code in answers.values()),
+                    wanted=len(answers),
                     protection=canonical_json(protection_in_force(study, roster)).decode(),
-                    answers=[
-                        control_pb2.StudyAnswer(agent=name, code=code)
-                        for name, code in (await self._studies.answers(record.study_id)).items()
-                    ],
+                    answers=[control_pb2.StudyAnswer(agent=name, code=code) for name, code in answers.items()],
                 )
             )
         return control_pb2.ListStudiesReply(studies=infos)

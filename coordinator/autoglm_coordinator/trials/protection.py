@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autoglm_coordinator.federation.sessions import minimum_cohort
 from autoglm_core.canonical import Json
 from autoglm_core.privacy.roster import Roster
 from autoglm_core.study import Study
@@ -16,7 +17,7 @@ def protection_in_force(study: Study, roster: Roster) -> Json:
     protection = study.protection
     return {
         "secure_sum": protection.secure_sum,
-        "minimum_cohort": max(protection.minimum_cohort, roster.minimum_cohort),
+        "minimum_cohort": minimum_cohort(study, roster),
         "threshold": roster.threshold(len(roster.sites)),
         "roster": roster.hash,
         "ring_bits": protection.ring_bits,

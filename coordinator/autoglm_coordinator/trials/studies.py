@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from autoglm_coordinator.federation.aggregators import load_aggregator
+from autoglm_coordinator.federation.sessions import minimum_cohort
 from autoglm_coordinator.federation.transport import EndStudy, Link, OfferStudy
 from autoglm_coordinator.sampler.registry import check_sampler
 from autoglm_coordinator.store.api import StudyRecord, StudyState
@@ -177,7 +178,7 @@ class Studies:
         for name in aggregators_of(study):
             load_aggregator({"aggregator": name})
         wanted = self._wanted(study, roster)
-        required = max(study.protection.minimum_cohort, roster.minimum_cohort)
+        required = minimum_cohort(study, roster)
         if len(wanted["sites"]) < required:
             raise NoSite(data=study.data, workload=study.workload, sites=len(wanted["sites"]), required=required)
         known = sorted({entry.device_class for entry in self._tools.fleet.facts() if entry.device_class})
@@ -268,7 +269,7 @@ class Studies:
         context = replace(context, constants=await sum_constants(context, self._tools))
         before = (await self._tools.store.get_study(context.study_id)).active.total_seconds()
         study, roster = context.study, context.roster
-        required = max(study.protection.minimum_cohort, roster.minimum_cohort)
+        required = minimum_cohort(study, roster)
 
         async def still_approved() -> None:
             await self.require_approvals(context.study_id, context.sites, required)
@@ -350,7 +351,7 @@ class Studies:
         record, study = running.record, running.study
         roster = Roster.decode((await self._tools.store.get_roster(record.roster_hash)).body)
         sites = tuple(sorted(site for site in wanted["sites"] if decisions[site]))
-        required = max(study.protection.minimum_cohort, roster.minimum_cohort)
+        required = minimum_cohort(study, roster)
         await self.require_approvals(record.study_id, sites, required)
         devices = {
             name: tuple(agent for agent in group if decisions[agent]) for name, group in wanted["devices"].items()
