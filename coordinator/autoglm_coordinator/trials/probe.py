@@ -29,7 +29,7 @@ MEASURE_SECONDS = 1.0
 """Wall time over which the blocks of one lease are spread (FACTS: a percentile over less than a second says little)."""
 ANY_DEVICE = "any"
 """Stands for the device class where a study names none: then only exact figures are known before TUNE."""
-PER_LEASE = 12
+PER_LEASE = 16
 """Variants interleaved in one lease; more would make each block of one variant too short."""
 GATHER_SECONDS = 30.0
 
