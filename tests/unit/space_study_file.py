@@ -110,7 +110,7 @@ def test_what_yaml_would_let_pass_is_refused(text: str, line: int, reason: str) 
             "image-classification",
         ),
         ("model: small-cnn", "model: smal-cnn", "model", "is no model", "small-cnn"),
-        ("wall: 140s", "wall: 140", "budget.wall", "with its unit", None),
+        ("wall: 135s", "wall: 135", "budget.wall", "with its unit", None),
         ("dirichlet: 0.5", "dirichlet: 0", "simulate.sites.split.dirichlet", "above 0", None),
         ("count: 4", "count: 2", "simulate.sites.count", "there must be 3", None),
         ("one-core: {cpus: 1}", "one-cor: {cpus: 1}", "simulate.devices", "'one-core', which has no device", None),
