@@ -30,13 +30,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from autoglm_core.study import Study
 
 from autoglm_core.canonical import Json, json_digest
 from autoglm_core.configuration import Configuration
 from autoglm_core.counters import CounterLayout, Counters
 from autoglm_core.errors import InvalidInput
 from autoglm_core.measurement import Split
+from autoglm_core.study import Study
 from autoglm_core.workload import Vector, Workload, WrongLength
 from autoglm_workloads.child.model_bytes import refuse_external_data
 from autoglm_workloads.registry import load_workload
