@@ -103,8 +103,9 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         self, request_iterator: AsyncIterator[agent_pb2.AgentMessage], context: Context
     ) -> AsyncIterator[agent_pb2.CoordinatorMessage]:
         """One agent's stream."""
-        agent_id = self._gate.require(context, Role.AGENT).id
+        # Read before it is refused: a stream that is reset with a message unread may lose its status on the way.
         first = await anext(aiter(request_iterator), None)
+        agent_id = self._gate.require(context, Role.AGENT).id
         if first is None or first.WhichOneof("message") != "hello":
             raise NoHello
         link = await self._greet(agent_id, first.hello)
