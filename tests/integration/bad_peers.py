@@ -94,7 +94,7 @@ def code_of(call: Awaitable[object]) -> str:
 def test_an_operator_is_no_agent(consortium: Consortium) -> None:
     held = operator_of(consortium)
     credentials = Credentials(held.key, held.certificate, held.authority)
-    # gRPC may reset a stream that is refused before its status is read ("internal"): an agent dials again, and so do we.
+    # gRPC may reset a refused stream before its status is read ("internal"): an agent dials again, and so do we.
     codes = [code_of(hello(held.address, credentials)) for _ in range(3)]
     assert "wrong-role" in codes
     assert set(codes) <= {"wrong-role", "internal"}
