@@ -38,6 +38,9 @@ _COMMON: Options = (
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
+    # A chunk in one frame, and a window of several: the defaults cut a vector of 4 MB into 16 KiB frames.
+    ("grpc.http2.max_frame_size", 2 * CHUNK_BYTES),
+    ("grpc.http2.lookahead_bytes", MAX_MESSAGE_BYTES),
 )
 
 

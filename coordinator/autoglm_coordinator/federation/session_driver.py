@@ -35,7 +35,7 @@ from autoglm_core.privacy.coordinator_events import (
     SumResult,
 )
 from autoglm_core.privacy.coordinator_session import CoordinatorSession, Phase
-from autoglm_core.privacy.messages import Message
+from autoglm_core.privacy.messages import Message, MessageKind
 from autoglm_core.privacy.roster import Roster
 from autoglm_core.privacy.session_spec import SessionSpec
 from autoglm_core.privacy.vectors import MaskedVector
@@ -146,8 +146,11 @@ class ActiveSession:
 
     async def _handle(self, event: CoordinatorEvent) -> list[CoordinatorInstruction]:
         try:
-            # Adding a vector and removing masks are milliseconds of numpy: they stay off the event loop.
-            return await asyncio.to_thread(self._machine.handle, event)
+            # Adding a vector and removing masks are milliseconds of numpy: they stay off the event loop. All else is
+            # shorter than a thread takes to wake.
+            if isinstance(event, MaskedArrived) or _may_complete(event):
+                return await asyncio.to_thread(self._machine.handle, event)
+            return self._machine.handle(event)
         except AutoglmError as error:
             if not isinstance(event, Received | MaskedArrived):
                 raise
@@ -280,6 +283,10 @@ class SessionDriver:
                         link.send(CancelTask(task, outcome))
         # A session that gave a sum stays stored until what was made of the sum is: both happen in one commit.
         return result
+
+
+def _may_complete(event: CoordinatorEvent) -> bool:
+    return isinstance(event, Received) and event.message.kind is MessageKind.UNMASK
 
 
 def _log_timing(spec: SessionSpec, seconds: Mapping[str, float], survivors: int) -> None:
