@@ -15,7 +15,7 @@ from autoglm_coordinator.pki.enrolment import Enrolment
 from autoglm_coordinator.service.checks import CheckAnswer
 from autoglm_coordinator.service.gate import Context, Gate
 from autoglm_coordinator.service.stream import Grants, StreamLink
-from autoglm_coordinator.service.wire import decode_facts, decode_message
+from autoglm_coordinator.service.wire import decode_facts
 from autoglm_coordinator.store.api import AuditHead, DecisionRecord, Store
 from autoglm_core.clock import Clock
 from autoglm_core.errors import AutoglmError, InvalidInput, Kind, NotFound
@@ -24,6 +24,7 @@ from autoglm_core.privacy.coordinator_events import MaskedArrived, Received
 from autoglm_core.privacy.keys import SitePublicKey
 from autoglm_core.privacy.messages import Message, MessageKind
 from autoglm_core.privacy.vectors import MaskedVector
+from autoglm_protos.convert import session_message_from_wire
 from autoglm_protos.enroll import PROTOCOL
 from autoglm_protos.tls import CHUNK_BYTES
 from autoglm_protos.v1 import agent_pb2, agent_pb2_grpc
@@ -181,7 +182,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             case "session":
                 session = self._session(message.session.session_id)
                 if session is not None:
-                    event = Received(agent_id, decode_message(message.session))
+                    event = Received(agent_id, session_message_from_wire(message.session))
                     self._fleet.deliver(session.task.sequence, agent_id, event)
             case "probe":
                 self._fleet.deliver(message.probe.id.sequence, agent_id, Probed(agent_id, message.probe.sealed))

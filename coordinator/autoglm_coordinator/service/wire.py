@@ -16,18 +16,10 @@ from autoglm_coordinator.federation.transport import (
     SendRoster,
     SessionSend,
 )
-from autoglm_core.privacy.messages import Message, MessageKind
-from autoglm_core.task import TaskId
+from autoglm_protos.convert import session_message_to_wire, task_to_wire
 from autoglm_protos.v1 import agent_pb2
 
 KINDS = {agent_pb2.AGENT_KIND_SITE: "site", agent_pb2.AGENT_KIND_DEVICE: "device"}
-
-
-def encode_task(task: TaskId) -> agent_pb2.TaskId:
-    """As protobuf."""
-    return agent_pb2.TaskId(
-        study_id=task.study_id, trial=task.trial, round=task.round, attempt=task.attempt, sequence=task.sequence
-    )
 
 
 def encode_outgoing(message: Outgoing) -> agent_pb2.CoordinatorMessage:
@@ -35,16 +27,16 @@ def encode_outgoing(message: Outgoing) -> agent_pb2.CoordinatorMessage:
     match message:
         case OfferSession(task, lease, spec, manifest):
             session = agent_pb2.SessionTask(spec=spec, manifest=manifest)
-            offer = agent_pb2.Offer(id=encode_task(task), lease_seconds=lease.total_seconds(), session=session)
+            offer = agent_pb2.Offer(id=task_to_wire(task), lease_seconds=lease.total_seconds(), session=session)
             return agent_pb2.CoordinatorMessage(offer=offer)
         case OfferProbe(task, lease, manifest):
             probe = agent_pb2.ProbeTask(manifest=manifest)
-            offer = agent_pb2.Offer(id=encode_task(task), lease_seconds=lease.total_seconds(), probe=probe)
+            offer = agent_pb2.Offer(id=task_to_wire(task), lease_seconds=lease.total_seconds(), probe=probe)
             return agent_pb2.CoordinatorMessage(offer=offer)
         case SessionSend(session_id, inner):
-            return agent_pb2.CoordinatorMessage(session=_encode_message(session_id, inner))
+            return agent_pb2.CoordinatorMessage(session=session_message_to_wire(session_id, inner))
         case CancelTask(task, code):
-            return agent_pb2.CoordinatorMessage(cancel=agent_pb2.Cancel(id=encode_task(task), code=code))
+            return agent_pb2.CoordinatorMessage(cancel=agent_pb2.Cancel(id=task_to_wire(task), code=code))
         case _:
             return _encode_notice(message)
 
@@ -66,17 +58,6 @@ def _encode_notice(message: Outgoing) -> agent_pb2.CoordinatorMessage:
             return agent_pb2.CoordinatorMessage(drain=agent_pb2.Drain(seconds=seconds))
         case _:
             raise TypeError(f"no wire form for {type(message).__name__}")
-
-
-def _encode_message(session_id: bytes, message: Message) -> agent_pb2.SessionMessage:
-    return agent_pb2.SessionMessage(
-        session_id=session_id, kind=int(message.kind), body=message.body, signature=message.signature
-    )
-
-
-def decode_message(message: agent_pb2.SessionMessage) -> Message:
-    """A message of the secure sum; `ValueError` for a kind that does not exist."""
-    return Message(kind=MessageKind(message.kind), body=message.body, signature=message.signature)
 
 
 def decode_facts(agent_id: str, name: str, hello: agent_pb2.Hello) -> AgentFacts:
