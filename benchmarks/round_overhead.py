@@ -109,9 +109,7 @@ def measure(root: Path, study: Study, *, drops: bool) -> Timing:
         *_, last = deployment.client.watch(submitted.id)
         if last.state != "completed":
             log = folder.log("coordinator").read_text()
-            raise SystemExit(
-                f"the study ended {last.state}: {last.error}\n{log[-3000:]}"
-            )
+            raise SystemExit(f"the study ended {last.state}: {last.error}\n{log[-3000:]}")
     return read_log(folder.log("coordinator").read_text())
 
 

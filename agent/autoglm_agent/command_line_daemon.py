@@ -72,6 +72,8 @@ def status(options: argparse.Namespace) -> int:
     approved = [entry.study_id for entry in entries if entry.state is StudyState.APPROVED]
     print(f"studies  {len(approved)} approved, {len(waiting)} waiting{': ' if waiting else ''}{', '.join(waiting)}")
     print(f"tasks    {len(answer['tasks'])}")
+    for task in answer["tasks"]:
+        print(f"         {task['study']}  {task['work']} round {task['round']}  {task['step']}")
     print("not protected: the global model, crafted models, adaptively chosen queries (see docs)")
     return 0
 

@@ -262,7 +262,7 @@ class Agent:
             "agent_id": self._identity.agent_id,
             "address": self._identity.address,
             "connected": self._line.connected,
-            "tasks": [{"study": task.study_id, "round": task.round} for task in self._tasks.running()],
+            "tasks": self._tasks.shown(),
         }
 
     async def _decided(self, study_id: str) -> Json:

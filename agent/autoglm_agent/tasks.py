@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from autoglm_agent.admission import admit
@@ -17,6 +18,7 @@ from autoglm_agent.line import Line
 from autoglm_agent.outgoing import AcceptTask, FailTask, RefuseTask
 from autoglm_agent.probe import DeviceTools, probe
 from autoglm_agent.session import SessionRun, SiteTools
+from autoglm_core.canonical import Json
 from autoglm_core.codes import RefusalCode, RefusedWith, refusal_of
 from autoglm_core.encoding import Malformed
 from autoglm_core.privacy.session_spec import SessionSpec
@@ -28,11 +30,24 @@ MOST_SESSIONS = 16
 """Sessions at one time, those included that only wait for a coordinator that went away."""
 
 
+class Step(StrEnum):
+    """How far a task is at this agent."""
+
+    AT_WORK = "at-work"
+    SENT = "sent"
+    """The masked vector left; the task waits for the others and the unmasking."""
+
+
 @dataclass
 class _Running:
     task: TaskId
     work: asyncio.Task[None]
+    purpose: str
     session: SessionRun | None = None
+
+    @property
+    def step(self) -> Step:
+        return Step.SENT if self.session is not None and self.session.masked else Step.AT_WORK
 
 
 class Tasks:
@@ -54,6 +69,13 @@ class Tasks:
         """Tasks in work."""
         return tuple(entry.task for entry in self._running.values())
 
+    def shown(self) -> list[Json]:
+        """Tasks in work as `status` shows them."""
+        return [
+            {"study": entry.task.study_id, "round": entry.task.round, "work": entry.purpose, "step": entry.step}
+            for entry in self._running.values()
+        ]
+
     def offer_session(self, offer: SessionOffered) -> None:
         """Begin a session, or refuse it; the answer goes out by itself."""
         if offer.task.sequence in self._running:
@@ -70,7 +92,7 @@ class Tasks:
             return
         # Known before the first await: the coordinator's next message may already be for this session.
         run = SessionRun(offer.task, offer.lease, spec.session_id, self._site)
-        entry = self._begin(offer.task, self._take_part(offer, spec, run), session=run)
+        entry = self._begin(offer.task, self._take_part(offer, spec, run), purpose=spec.purpose, session=run)
         self._by_session[spec.session_id] = entry
 
     async def _take_part(self, offer: SessionOffered, spec: SessionSpec, run: SessionRun) -> None:
@@ -96,7 +118,7 @@ class Tasks:
         except RefusedWith as refusal:
             self._line.send(RefuseTask(offer.task, refusal.reason))
             return
-        self._begin(offer.task, self._measure(offer, self._device, study_key))
+        self._begin(offer.task, self._measure(offer, self._device, study_key), purpose="probe")
 
     async def _measure(self, offer: ProbeOffered, tools: DeviceTools, study_key: bytes) -> None:
         try:
@@ -149,9 +171,11 @@ class Tasks:
             work.cancel()
         await asyncio.gather(*works, return_exceptions=True)
 
-    def _begin(self, task: TaskId, work: Coroutine[Any, Any, None], *, session: SessionRun | None = None) -> _Running:
+    def _begin(
+        self, task: TaskId, work: Coroutine[Any, Any, None], *, purpose: str, session: SessionRun | None = None
+    ) -> _Running:
         running = asyncio.create_task(work)
-        entry = self._running[task.sequence] = _Running(task, running, session)
+        entry = self._running[task.sequence] = _Running(task, running, purpose, session)
         running.add_done_callback(lambda _: self._running.pop(task.sequence, None))
         return entry
 

@@ -429,9 +429,7 @@ def test_a_session_past_its_survivors_is_found_after_a_crash(life: Deployment) -
         await fix_survivors(store, b"t" * 32)
 
     life.run(story)
-    expected = SessionRecord(
-        SESSION, b"spec", ("a", "b"), digest(b"masked sum"), b"record", {"b": b"share of b"}
-    )
+    expected = SessionRecord(SESSION, b"spec", ("a", "b"), digest(b"masked sum"), b"record", {"b": b"share of b"})
 
     async def later(store: Store) -> None:
         found = await store.open_sessions()

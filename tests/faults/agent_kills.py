@@ -10,7 +10,7 @@ import pytest
 
 from autoglm.processes import wait_until
 from support.cluster import COORDINATOR
-from support.disturbed import Disturbed
+from support.disturbed import Disturbed, StandingTask
 from support.simulations import synthetic
 from support.stored import StoredRound
 
@@ -62,7 +62,9 @@ def test_constants_are_summed_over_every_site_also_where_one_is_killed_meanwhile
         (child,) = cluster.children("site-1")
         os.kill(child, signal.SIGSTOP)
         cluster.signal(DEVICE, signal.SIGCONT)
-        assert cluster.standing_tasks("site-1") == [0], "it works on the constants"
+        assert cluster.standing_tasks("site-1") == [StandingTask("constants", 0, "at-work")], (
+            "it works on the constants"
+        )
         cluster.kill("site-1")
         wait_until(lambda: "constants round 0, attempt 1: " in cluster.output(COORDINATOR), what="abort", seconds=60)
         cluster.start("site-1")

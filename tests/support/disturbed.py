@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from autoglm.processes import wait_until
 from autoglm.simulate import Simulation
@@ -24,6 +25,17 @@ from support.stored import OpenSession, Stored
 STILL_SECONDS = 0.7
 """A task that stands still for so long waits for what was frozen: rounds of these studies take a tenth of it."""
 CATCH_SECONDS = 60.0
+
+
+Seen = TypeVar("Seen")
+
+
+class StandingTask(NamedTuple):
+    """A task of an agent that does not move."""
+
+    work: str
+    round: int
+    step: str
 
 
 class Disturbed(Cluster):
@@ -85,19 +97,23 @@ class Disturbed(Cluster):
         while time.monotonic() < deadline:
             (child,) = self.children(name)
             os.kill(child, signal.SIGSTOP)
-            # Round 0 are the sums that belong to no round: let them pass.
-            if min(self.standing_tasks(name)) >= 1:
+            tasks = self.standing_tasks(name)
+            # Not an evaluation, which ends without a round, nor one whose vector left: its child has nothing to do.
+            if all((task.work, task.step) == ("train", "at-work") for task in tasks):
                 return child
             os.kill(child, signal.SIGCONT)
+            wait_until(lambda: self._tasks_in_work(name) != tasks, what=f"{name} to go on", seconds=CATCH_SECONDS)  # noqa: B023
         raise AssertionError(f"{name} was never caught in a round")
 
-    def standing_tasks(self, name: str) -> list[int]:
-        """The rounds of the agent's tasks, once they have stood still."""
-        return stands_still(lambda: self._rounds_in_work(name), what=f"work at {name}")
+    def standing_tasks(self, name: str) -> list[StandingTask]:
+        """The agent's tasks, once they have stood still."""
+        return stands_still(lambda: self._tasks_in_work(name), what=f"work at {name}")
 
-    def _rounds_in_work(self, name: str) -> list[int]:
+    def _tasks_in_work(self, name: str) -> list[StandingTask]:
         socket = StateFolder(self.folder.agent(name) / "state").socket
-        return [int(task["round"]) for task in ask(socket, {"verb": "status"})["tasks"]]
+        return [
+            StandingTask(task["work"], task["round"], task["step"]) for task in ask(socket, {"verb": "status"})["tasks"]
+        ]
 
     def freeze_the_coordinators_child(self) -> None:
         """Freeze it, and wait until the study stands still because of that."""
@@ -120,9 +136,9 @@ class Disturbed(Cluster):
         raise AssertionError("no session was caught between its survivors and its sum")
 
 
-def stands_still(look: Callable[[], list[int]], *, what: str) -> list[int]:
+def stands_still(look: Callable[[], list[Seen]], *, what: str) -> list[Seen]:
     """What `look` shows once it has been the same, and not empty, for `STILL_SECONDS`."""
-    seen: list[int] = []
+    seen: list[Seen] = []
     since = time.monotonic()
 
     def still() -> bool:

@@ -385,8 +385,12 @@ def retry(spec: SessionSpec, wire: Wire, *, seed: int, drops: dict[str, Phase]) 
     """A new session over the same model after `wire` released."""
     earlier = {site: (release,) for site, release in wire.releases.items()}
     again = Wire(
-        wire.deployment, replace(spec, session_id=bytes(32), attempt=2), inputs_for(spec, seed=seed), earlier=earlier,
-        drops=drops, seed=9,
+        wire.deployment,
+        replace(spec, session_id=bytes(32), attempt=2),
+        inputs_for(spec, seed=seed),
+        earlier=earlier,
+        drops=drops,
+        seed=9,
     )
     again.run()
     return again

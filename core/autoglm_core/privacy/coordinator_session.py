@@ -82,9 +82,7 @@ OVER: Mapping[type[CoordinatorState], frozenset[Trigger]] = {
     Masking: frozenset({MessageKind.ADVERT, MessageKind.SHARES}),
     Persisting: frozenset({MessageKind.ADVERT, MessageKind.SHARES, MaskedArrived}),
     Signing: frozenset({MessageKind.ADVERT, MessageKind.SHARES, MaskedArrived}),
-    Unmasking: frozenset(
-        {MessageKind.ADVERT, MessageKind.SHARES, MaskedArrived, MessageKind.SURVIVOR_SIGNATURE}
-    ),
+    Unmasking: frozenset({MessageKind.ADVERT, MessageKind.SHARES, MaskedArrived, MessageKind.SURVIVOR_SIGNATURE}),
 }
 """What may still arrive for a phase that is over; it is dropped."""
 

@@ -44,9 +44,7 @@ def remaining_masks(
     return streams
 
 
-def _rebuild(
-    summed: Summed, answers: Mapping[str, Unmask], *, spec: SessionSpec, roster: Roster
-) -> dict[str, bytes]:
+def _rebuild(summed: Summed, answers: Mapping[str, Unmask], *, spec: SessionSpec, roster: Roster) -> dict[str, bytes]:
     """Each survivor's seed and each dropped sharer's mask key."""
     chosen = sorted(answers)[: spec.threshold]
     weights = weights_at_zero([roster.index(site) + 1 for site in chosen])

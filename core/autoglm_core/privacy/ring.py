@@ -54,9 +54,7 @@ def rounding_key(secret: bytes, spec: SessionSpec) -> bytes:
     return derive(secret, label="rounding", context=context)
 
 
-def quantize(
-    delta: NDArray[np.float32], *, weight: int, spec: SessionSpec, rounding_key: bytes
-) -> tuple[Body, int]:
+def quantize(delta: NDArray[np.float32], *, weight: int, spec: SessionSpec, rounding_key: bytes) -> tuple[Body, int]:
     """Ring elements of one site's weighted delta, and how many of its elements were clipped.
 
     `delta`: `(spec.parameters,)` float32, local minus broadcast weights; `weight`: the site's training rows.
@@ -81,9 +79,7 @@ def quantize(
     return out, _round_blocks(delta, out=out, scale=scale, bound=bound, key=rounding_key)
 
 
-def _round_blocks(
-    delta: NDArray[np.float32], *, out: Body, scale: float, bound: int | None, key: bytes
-) -> int:
+def _round_blocks(delta: NDArray[np.float32], *, out: Body, scale: float, bound: int | None, key: bytes) -> int:
     """Fill `out` with floor(delta * scale + u), u uniform in [0, 1) with 32 bits; returns the count clipped.
 
     In fixed point with 32 fractional bits the sum is exact, so a value clipped to Q can never round up to Q + 1.

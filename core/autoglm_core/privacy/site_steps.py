@@ -86,9 +86,7 @@ def share(me: Site, state: Advertised, event: Received) -> Step:
 
 def keep_shares(me: Site, state: Shared, event: Received) -> Step:
     """Open and check the peers' shares; mask at once if the input waits."""
-    pairs = read_shares(
-        event.message, spec=me.spec, site_id=me.site_id, known=state.known, channels=state.channels
-    )
+    pairs = read_shares(event.message, spec=me.spec, site_id=me.site_id, known=state.known, channels=state.channels)
     ready = Ready(state.secrets, state.known, pairs)
     return (ready, []) if state.waiting_input is None else _upload(me, ready, state.waiting_input)
 
@@ -163,9 +161,7 @@ def give_up(_: Site, __: SiteState, event: Abort) -> Step:
 
 def _channel(me: Site, secrets: SiteSecrets, known: AdvertView, peer: str) -> ShareChannel:
     public = known.adverts[peer].share_key
-    return ShareChannel(
-        secrets.share_private, public, spec=me.spec.digest, own=me.site_id, peer=peer, view=known.view
-    )
+    return ShareChannel(secrets.share_private, public, spec=me.spec.digest, own=me.site_id, peer=peer, view=known.view)
 
 
 def _upload(me: Site, state: Ready, vector: ClearVector) -> Step:
