@@ -63,17 +63,18 @@ def parse_sampler(section: Section) -> SamplerSpec:
 
 
 def parse_protection(section: Section) -> Protection:
-    """`{secure_sum: required | off, minimum_cohort, ring_bits, clip}`."""
+    """`{secure_sum: required | off, minimum_cohort, ring_bits, clip, random_k}`."""
     default = Protection()
     if "protection" not in section:
         return default
-    keys = ("secure_sum", "minimum_cohort", "ring_bits", "clip")
+    keys = ("secure_sum", "minimum_cohort", "ring_bits", "clip", "random_k")
     protection = Section(section.take("protection"), ("protection",), keys)
     return Protection(
         secure_sum=protection.word("secure_sum", ("required", "off"), "required") == "required",
         minimum_cohort=protection.integer("minimum_cohort", default.minimum_cohort),
         ring_bits=protection.integer("ring_bits", default.ring_bits),
         clip=protection.number("clip", default.clip),
+        random_k=protection.number("random_k", default.random_k),
     )
 
 

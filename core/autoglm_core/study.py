@@ -67,13 +67,14 @@ class Protection:
     """What shields the sites. `secure_sum` False means that the coordinator is trusted with each update.
 
     `minimum_cohort`: fewest survivors of a sum. `ring_bits`: 16 or 32 per weight. `clip`: bound of a delta, in the
-    model's unit.
+    model's unit. `random_k`: share of the parameters that a round's updates carry, the same ones at every site.
     """
 
     secure_sum: bool = True
     minimum_cohort: int = 3
     ring_bits: int = 32
     clip: float = 16.0
+    random_k: float = 1.0
 
     def __post_init__(self) -> None:
         _within(self.minimum_cohort, 3 if self.secure_sum else 1, 10_000, ("protection", "minimum_cohort"))
@@ -81,6 +82,8 @@ class Protection:
             raise StudyError(("protection", "ring_bits"), f"must be 16 or 32, not {self.ring_bits}")
         if not (isfinite(self.clip) and self.clip > 0):
             raise StudyError(("protection", "clip"), "must be above 0")
+        if not 0 < self.random_k <= 1:
+            raise StudyError(("protection", "random_k"), "must lie above 0 and at most at 1")
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,7 @@ class Study:
                 "minimum_cohort": self.protection.minimum_cohort,
                 "ring_bits": self.protection.ring_bits,
                 "clip": self.protection.clip,
+                "random_k": self.protection.random_k,
             },
             "split": {
                 "seed": self.split.seed,

@@ -132,6 +132,7 @@ def make_spec(manifest: Manifest, roster: Roster, study: Study, *, purpose: Purp
         workload_version=study.workload_version,
         counters=canonical_json(counters.to_json()),
         parameters=PARAMETERS if purpose is Purpose.TRAIN else 0,
+        dimension=PARAMETERS if purpose is Purpose.TRAIN else 0,
         clip=study.protection.clip,
         levels=levels_for(len(cohort), study.protection.ring_bits),
         ring_bits=study.protection.ring_bits,

@@ -81,11 +81,14 @@ class Deployment:
             workload_version=1,
             counters=canonical_json(tail.to_json()),
             parameters=5,
+            dimension=5,
             clip=16.0,
             levels=levels_for(len(cohort), 32),
             ring_bits=32,
             weight_cap=1000,
         )
+        if "parameters" in changes:
+            changes.setdefault("dimension", changes["parameters"])
         return replace(spec, **changes)
 
 

@@ -274,7 +274,7 @@ DIFFERENT = {
     "another session": {"session_id": bytes(32)},
     "raised weight cap": {"weight_cap": 10**6},
     "other clip": {"clip": 1e-9},
-    "widened layout": {"parameters": 6},
+    "widened layout": {"parameters": 6, "dimension": 6},
     "other counters": {"counters": canonical_json(CounterLayout((CounterField("weight"),)).to_json())},
     "another manifest": {"manifest_hash": "99" * 32},
     "another workload version": {"workload_version": 2},

@@ -194,6 +194,7 @@ class Sessions:
             workload_version=context.workload.version,
             counters=canonical_json(counters.to_json()),
             parameters=request.parameters,
+            dimension=request.parameters,
             clip=protection.clip,
             levels=levels_for(len(cohort), protection.ring_bits),
             ring_bits=protection.ring_bits,

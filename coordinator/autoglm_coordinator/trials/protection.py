@@ -21,5 +21,6 @@ def protection_in_force(study: Study, roster: Roster) -> Json:
         "threshold": roster.threshold(len(roster.sites)),
         "roster": roster.hash,
         "ring_bits": protection.ring_bits,
+        "random_k": protection.random_k,
         "not_protected": list(NOT_PROTECTED if protection.secure_sum else WITHOUT_SECURE_SUM),
     }

@@ -65,6 +65,8 @@ class SessionSpec:
     """Canonical JSON of the `CounterLayout` of the whole tail, the weight of averaging included where there is one."""
     parameters: int
     """Lanes of the body."""
+    dimension: int
+    """Parameters of the model; more than `parameters` where the round carries a pattern of them (random-k)."""
     clip: float
     """Largest absolute weighted delta, in the parameters' unit."""
     levels: int
@@ -88,8 +90,8 @@ class SessionSpec:
         writer.fixed(self.session_id, SESSION_ID_BYTES).text(self.study_id).text(self.study_hash).text(self.trial)
         writer.u32(self.round).u32(self.attempt).text(self.purpose.value).texts(self.models)
         writer.text(self.manifest_hash).blob(self.configuration).text(self.workload).u32(self.workload_version)
-        writer.blob(self.counters).u64(self.parameters).f64(self.clip).u64(self.levels).u8(self.ring_bits)
-        return writer.u64(self.weight_cap).f64(self.noise).flag(self.masked).finish()
+        writer.blob(self.counters).u64(self.parameters).u64(self.dimension).f64(self.clip).u64(self.levels)
+        return writer.u8(self.ring_bits).u64(self.weight_cap).f64(self.noise).flag(self.masked).finish()
 
     @classmethod
     def decode(cls, data: bytes) -> SessionSpec:
@@ -121,6 +123,7 @@ class SessionSpec:
             workload_version=reader.u32(),
             counters=reader.blob(),
             parameters=reader.u64(),
+            dimension=reader.u64(),
             clip=reader.f64(),
             levels=reader.u64(),
             ring_bits=reader.u8(),

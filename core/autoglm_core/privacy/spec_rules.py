@@ -12,7 +12,7 @@ import re
 
 from autoglm_core.encoding import Malformed
 from autoglm_core.privacy.errors import SpecRefused
-from autoglm_core.privacy.layout import BadLayout
+from autoglm_core.privacy.layout import LARGEST_BODY, BadLayout
 from autoglm_core.privacy.ring import levels_for
 from autoglm_core.privacy.roster import Roster
 from autoglm_core.privacy.session_spec import SESSION_ID_BYTES, SUITE, SessionSpec
@@ -64,6 +64,8 @@ def _check_ring(spec: SessionSpec) -> None:
     except (Malformed, BadLayout) as error:
         raise SpecRefused(field="counters", reason=error.message) from None
     _require(layout.byte_size > 0, "parameters", "the vector is empty")
+    _require(spec.parameters <= spec.dimension <= LARGEST_BODY, "dimension", "must lie between parameters and 2^30")
+    _require((spec.parameters == 0) == (spec.dimension == 0), "dimension", "a model without a lane cannot be summed")
     most = levels_for(len(spec.cohort), spec.ring_bits)
     _require(1 <= spec.levels <= most, "levels", f"must lie in 1 to {most}, or the sum leaves the ring")
     _require(math.isfinite(spec.clip) and spec.clip > 0, "clip", "must be positive")
