@@ -3,7 +3,10 @@
 #   make demo [SEED=n] [TORCH_INDEX=url]   environment, install, the quickstart study into runs/
 #   make test                              environment, install, checks, all tests but the long ones
 #   make test-long                         the tests marked `long`: repeated kills, many seeds
+#   make test-night [HOURS=n] [SEED=n]     secure sums under random schedules until the time is over; SEED runs one again
 #   make faults-long                       every fault test, kills at many more moments among them
+#   make fuzz [SECONDS=n] [PARSER=name]    each parser of foreign bytes under libFuzzer for n seconds: see fuzz/README.md
+#   make mutants                           faults put into a copy of the packages: which tests notice them
 #   make check                             ruff, mypy, import directions, generated stubs
 #   make bench                             install what benchmarks compare with
 #   make protos                            write the stubs again after a change of a .proto file
@@ -21,6 +24,10 @@ TORCH := torch==2.13.0
 # PyTorch's index of one build (for example its CPU wheels); empty: the index that pip uses anyway.
 TORCH_INDEX ?=
 SEED ?=
+HOURS ?= 8
+# Not `?=`: the shell has a variable of this name.
+SECONDS := 60
+PARSER ?=
 STUDY ?= examples/quickstart.yaml
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
@@ -33,7 +40,7 @@ export OMP_NUM_THREADS ?= 1
 
 .PHONY: help
 help:
-	@sed -n '3,10s/^# *//p' $(MAKEFILE_LIST)
+	@sed -n '3,/^$$/s/^# *//p' $(MAKEFILE_LIST)
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -61,6 +68,11 @@ $(VENV)/.dev: $(VENV)/.torch pyproject.toml constraints.txt
 $(VENV)/.bench: $(VENV)/.dev
 	@echo "install: autoglm[bench]"
 	@$(PIP) install -c constraints.txt -e '.[bench]'
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	@echo "install: autoglm[fuzz]"
+	@$(PIP) install -c constraints.txt -e '.[fuzz]'
 	@touch $@
 
 .PHONY: bench
@@ -101,11 +113,26 @@ test: check
 test-long: $(VENV)/.dev
 	$(BIN)/pytest -q -m long
 
+.PHONY: test-night
+test-night: $(VENV)/.dev
+	@PYTHONPATH=tests $(BIN)/python -m support.secure_sum_night --hours $(HOURS) $(if $(SEED),--seed $(SEED))
+
 .PHONY: faults-long
 faults-long: $(VENV)/.dev
 	$(BIN)/pytest -q -s -m "long or not long" tests/faults
 
+.PHONY: fuzz
+fuzz: $(VENV)/.fuzz
+	@for parser in $(if $(PARSER),$(PARSER),$$($(BIN)/python fuzz/fuzz_parsers.py --list)); do \
+		echo "fuzz: $$parser"; \
+		$(BIN)/python fuzz/fuzz_parsers.py $$parser -max_total_time=$(SECONDS) -verbosity=0 -print_final_stats=1; \
+	done
+
+.PHONY: mutants
+mutants: $(VENV)/.dev
+	@$(BIN)/python tests/mutants/run.py
+
 .PHONY: clean
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist fuzz/work
 	find . -name __pycache__ -type d -not -path './runs/*' -prune -exec rm -rf {} +

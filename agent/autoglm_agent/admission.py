@@ -16,6 +16,8 @@ from autoglm_agent.incoming import SessionOffered
 from autoglm_agent.ledger import Ledger, StudyEntry, StudyState
 from autoglm_agent.policy import require_possible
 from autoglm_agent.studies import installed_workload, read_study
+from autoglm_compression.updates.error_feedback import feedback_in_force
+from autoglm_compression.updates.pattern import lanes_for
 from autoglm_core.canonical import canonical_json
 from autoglm_core.codes import RefusalCode, RefusedWith
 from autoglm_core.configuration import Configuration
@@ -155,11 +157,14 @@ def _check_inputs(spec: SessionSpec, manifest: Manifest, study: Study, workload:
     if purpose is not Purpose.CONSTANTS:
         expected = workload.model_side.constants_layout(study).size
         _require(manifest.constants is not None and len(manifest.constants) == expected, RefusalCode.BAD_MANIFEST)
-    parameters = 0
+    dimension, feedback = 0, False
     if purpose is Purpose.TRAIN:
         _require(len(items) == 1, RefusalCode.BAD_MANIFEST)
-        parameters = workload.model_side.layout(study, items[0].configuration.tune).size
-    _require(spec.parameters == parameters, RefusalCode.BAD_MANIFEST)
+        dimension = workload.model_side.layout(study, items[0].configuration.tune).size
+        feedback = feedback_in_force(study.protection, dimension)
+    lanes = lanes_for(dimension, study.protection.random_k)
+    _require((spec.parameters, spec.dimension) == (lanes, dimension), RefusalCode.OUTSIDE_APPROVAL)
+    _require(feedback or not manifest.counted, RefusalCode.BAD_MANIFEST)
 
 
 def _check_configuration(item: ManifestItem, study: Study) -> None:

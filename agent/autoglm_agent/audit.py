@@ -9,24 +9,28 @@ the process alone loses none.
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from autoglm_agent.errors import AuditBroken
 from autoglm_agent.files import PRIVATE
-from autoglm_core.canonical import canonical_json, digest
+from autoglm_core.canonical import Json, canonical_json, digest, read_canonical
+from autoglm_core.encoding import Malformed
 from autoglm_core.privacy.keys import SiteKey
 
 START = "0" * 64
 """What the first entry names as the line before."""
 HEAD_MESSAGE = "audit-head"
 """What the site key signs: the sequence, 8 bytes big-endian, then the head, 32 bytes."""
-_KEYS = frozenset({"seq", "kind", "bytes", "sha256", "study", "previous"})
+LONGEST_LINE = 4096
+"""Bytes of an entry; its texts are a kind of ours and an identifier."""
+_TYPES: Json = {"seq": int, "kind": str, "bytes": int, "sha256": str, "study": str, "previous": str}
+_HASH = re.compile(r"[0-9a-f]{64}")
+_LARGEST = 2**63
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,16 @@ class AuditEntry:
     def decode(cls, line: bytes, *, sequence: int) -> AuditEntry:
         """Inverse of `encode`; raises `AuditBroken` naming `sequence`."""
         try:
-            value = json.loads(line)
-        except ValueError:
+            value = read_canonical(line, what="audit entry")
+        except Malformed:
             value = None
-        if not isinstance(value, dict) or value.keys() != _KEYS:
+        if not isinstance(value, dict) or {name: type(entry) for name, entry in value.items()} != _TYPES:
             raise AuditBroken(sequence=sequence, reason="the line is not an entry")
-        entry = MappingProxyType(value)
-        return cls(entry["seq"], entry["kind"], entry["bytes"], entry["sha256"], entry["study"], entry["previous"])
+        if not (
+            0 < value["seq"] < _LARGEST and _HASH.fullmatch(value["sha256"]) and _HASH.fullmatch(value["previous"])
+        ):
+            raise AuditBroken(sequence=sequence, reason="a number or a hash of the entry is none")
+        return cls(value["seq"], value["kind"], value["bytes"], value["sha256"], value["study"], value["previous"])
 
 
 class AuditLog:
@@ -131,7 +138,9 @@ def verify(path: Path) -> Iterator[AuditEntry]:
     """
     previous = START
     with path.open("rb") as file:
-        for sequence, line in enumerate(file, start=1):
+        for sequence, line in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
+            if len(line) > LONGEST_LINE:
+                raise AuditBroken(sequence=sequence, reason="the line is too long")
             if not line.endswith(b"\n"):
                 return
             entry = AuditEntry.decode(line[:-1], sequence=sequence)
@@ -152,7 +161,7 @@ def _last(path: Path) -> tuple[Head, int]:
         return Head(0, START), 0
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        window = min(size, 8192)
+        window = min(size, 2 * LONGEST_LINE)
         file.seek(size - window)
         tail = file.read(window)
     whole = tail[: tail.rfind(b"\n") + 1]

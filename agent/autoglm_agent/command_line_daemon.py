@@ -7,13 +7,15 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from autoglm_agent.config import AgentConfig, load_config
 from autoglm_agent.errors import NotJoined
-from autoglm_agent.ledger import Ledger, StudyState
+from autoglm_agent.ledger import Ledger, RosterEntry, StudyEntry, StudyState
 from autoglm_agent.local import ask
 from autoglm_agent.state import StateFolder
+from autoglm_core.privacy.roster import Roster
+from autoglm_core.protection import DEVICE_FACTS, RosterKind, protection_in_force, protection_lines
 
 
 def join(options: argparse.Namespace) -> int:
@@ -63,19 +65,51 @@ def status(options: argparse.Namespace) -> int:
     ledger = Ledger(state.ledger)
     try:
         entries = ledger.studies()
-        roster = ledger.accepted_roster()
+        rosters = {entry.hash: entry for entry in ledger.rosters() if entry.accepted}
     finally:
         ledger.close()
     if config.device is None:
-        print(f"roster   {'none accepted' if roster is None else roster.hash[:12]}")
+        print(f"roster   {_roster(list(rosters.values()))}")
     waiting = [entry.study_id for entry in entries if entry.state is StudyState.OFFERED]
     approved = [entry.study_id for entry in entries if entry.state is StudyState.APPROVED]
     print(f"studies  {len(approved)} approved, {len(waiting)} waiting{': ' if waiting else ''}{', '.join(waiting)}")
     print(f"tasks    {len(answer['tasks'])}")
     for task in answer["tasks"]:
         print(f"         {task['study']}  {task['work']} round {task['round']}  {task['step']}")
-    print("not protected: the global model, crafted models, adaptively chosen queries (see docs)")
+    for entry in entries:
+        if entry.state is StudyState.APPROVED:
+            print("\n".join([f"{entry.study_id}", *_protection(config, entry, rosters.get(entry.roster_hash))]))
     return 0
+
+
+def _roster(accepted: Sequence[RosterEntry]) -> str:
+    """The newest accepted roster, with what it demands of every sum."""
+    if not accepted:
+        return "none accepted"
+    roster, kind = Roster.decode(accepted[-1].body), _kind(accepted[-1])
+    return (
+        f"{kind}, {roster.hash[:16]}, version {roster.version}: {len(roster.sites)} sites, "
+        f"minimum cohort {roster.minimum_cohort}, threshold {roster.threshold(len(roster.sites))} of all"
+    )
+
+
+def _kind(entry: RosterEntry) -> RosterKind:
+    return RosterKind.SIMULATED if entry.simulated else RosterKind.PINNED
+
+
+def _protection(config: AgentConfig, entry: StudyEntry, roster: RosterEntry | None) -> Iterator[str]:
+    """What shields this agent in one study, if all of its roster's sites take part."""
+    from autoglm_agent.studies import read_study
+
+    study = read_study(entry.body)
+    if config.device is not None:
+        yield f"  {DEVICE_FACTS}"
+    elif roster is None:
+        yield "  its roster is not accepted: nothing leaves"
+    else:
+        known = Roster.decode(roster.body)
+        facts = protection_in_force(study, known, sites=len(known.sites), kind=_kind(roster))
+        yield from (f"  {line}" for line in protection_lines(facts))
 
 
 def doctor(options: argparse.Namespace) -> int:

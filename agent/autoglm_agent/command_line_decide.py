@@ -214,7 +214,7 @@ def _kept_head(state: StateFolder) -> audit.Head | None:
         state.site_key().public.verify(audit.HEAD_MESSAGE, head.body, bytes.fromhex(value["signature"]))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise AuditBroken(sequence=0, reason="the acknowledged head cannot be read") from None
     return head
 

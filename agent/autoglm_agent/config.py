@@ -129,6 +129,8 @@ def parse_config(text: str, *, folder: Path) -> AgentConfig:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadConfig(path="syntax", reason=str(error)) from None
+    except (ValueError, RecursionError) as error:
+        raise BadConfig(path="syntax", reason=f"cannot be read ({type(error).__name__})") from None
     top = _Table("", values, ("name", "state", "coordinator", "data", "device", "policy", "limits"))
     coordinator = top.table("coordinator", ("address", "proxy"))
     device = top.table("device", ("class", "cpus", "watts", "meter"))

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoglm_agent.admission import Admitted
+from autoglm_agent.download import Room
 from autoglm_agent.line import Line
+from autoglm_agent.residuals import Residuals
+from autoglm_agent.training_body import training_body
 from autoglm_core.canonical import Json
-from autoglm_core.privacy.ring import quantize, rounding_key
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.privacy.vectors import ClearVector
 from autoglm_workloads.child.host import ChildProcess, Reply
@@ -28,10 +30,13 @@ Integers = NDArray[np.int64]
 class Contribution:
     """Computes one session's clear vector. `secret`: the site's, for rounding; `data`: path of its rows."""
 
-    def __init__(self, admitted: Admitted, *, site_id: str, secret: bytes, data: str, seconds: float) -> None:
+    def __init__(
+        self, admitted: Admitted, *, site_id: str, secret: bytes, residuals: Residuals, data: str, seconds: float
+    ) -> None:
         self._admitted = admitted
         self._site_id = site_id
         self._secret = secret
+        self._residuals = residuals
         self._data = data
         self._seconds = seconds
 
@@ -50,13 +55,14 @@ class Contribution:
         """
         items = self._admitted.manifest.items
         study = self._admitted.spec.study_id
-        inputs = await asyncio.gather(*(line.fetch(item.artifact, study=study) for item in items))
+        room = Room()
+        inputs = await asyncio.gather(*(line.fetch(item.artifact, study=study, room=room) for item in items))
         task, meta, with_constants = self._task()
         constants = [self._constants()] if with_constants else []
         return await child.call(task, {**self._common(), **meta}, [*constants, *inputs], timeout=self._seconds)
 
     def vector(self, reply: Reply) -> ClearVector:
-        """The child's answer as ring elements of the session; milliseconds of numpy.
+        """The child's answer as ring elements of the session; milliseconds of numpy, and of the disk for a residual.
 
         Raises:
             NonFiniteUpdate, BadWeight, WrongVector: the answer cannot be summed.
@@ -66,8 +72,17 @@ class Contribution:
         if spec.purpose is not Purpose.TRAIN:
             tail = _tail(weight, reply.blobs, spec.layout.tail)
             return ClearVector(body=np.zeros(0, spec.layout.body_dtype), tail=tail)
+        # A cap, not a limit to refuse at: refusals would tell, cap by cap, how many rows this site has.
+        weight = min(weight, spec.weight_cap)
         delta = np.frombuffer(reply.blobs[0], "<f4")
-        body, clipped = quantize(delta, weight=weight, spec=spec, rounding_key=rounding_key(self._secret, spec))
+        body, clipped = training_body(
+            delta,
+            weight=weight,
+            admitted=self._admitted,
+            site_id=self._site_id,
+            secret=self._secret,
+            residuals=self._residuals,
+        )
         tail = _tail(weight, [*reply.blobs[1:], np.array([clipped], "<i8").tobytes()], spec.layout.tail)
         return ClearVector(body=body, tail=tail)
 

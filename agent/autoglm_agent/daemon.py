@@ -42,6 +42,7 @@ from autoglm_agent.line import Line
 from autoglm_agent.local import listening
 from autoglm_agent.outgoing import AuditHead, SayHello
 from autoglm_agent.probe import DeviceTools
+from autoglm_agent.residuals import Residuals
 from autoglm_agent.session import SiteTools
 from autoglm_agent.state import StateFolder
 from autoglm_agent.stream import Stream
@@ -54,6 +55,8 @@ from autoglm_protos.host import SystemClock, host_id
 LOG = logging.getLogger(__name__)
 DRAIN = timedelta(seconds=5)
 AUDIT_INTERVAL = timedelta(seconds=10)
+MOST_NOTICES = 64
+"""Offered studies and dry runs in work at one time; the stream waits while there are as many."""
 
 
 class Agent:
@@ -69,6 +72,7 @@ class Agent:
         self._stack = AsyncExitStack()
         self._study_key = b""
         self._notices: set[asyncio.Task[None]] = set()
+        self._free_notices = asyncio.Semaphore(MOST_NOTICES)
         self._signed_head: AuditHead | None = None
 
     async def __aenter__(self) -> Agent:
@@ -97,6 +101,7 @@ class Agent:
         self._decisions = Decisions(
             config, self._identity.agent_id, self._key, self._ledger, self._line, self._children
         )
+        self._residuals = self._open_residuals(state)
         self._tasks = self._make_tasks(config, state)
         self._stream = Stream(
             state=state,
@@ -110,6 +115,14 @@ class Agent:
         )
         await self._stack.enter_async_context(listening(state.socket, self._asked))
 
+    def _open_residuals(self, state: StateFolder) -> Residuals:
+        residuals = Residuals(state.residuals)
+        # A study may have been withdrawn while no daemon ran.
+        residuals.forget_all_but(
+            [entry.study_id for entry in self._ledger.studies() if entry.state is StudyState.APPROVED]
+        )
+        return residuals
+
     def _make_tasks(self, config: AgentConfig, state: StateFolder) -> Tasks:
         agent_id, site, device = self._identity.agent_id, None, None
         if config.device is not None:
@@ -122,6 +135,7 @@ class Agent:
                 key=self._key,
                 secret=state.site_secret(),
                 ledger=self._ledger,
+                residuals=self._residuals,
                 line=self._line,
                 children=self._children,
                 computations=computations,
@@ -160,6 +174,7 @@ class Agent:
             host_id=host_id(),
             data=tuple((source.name, source.workload) for source in config.data.values()),
             roster_hash="" if accepted is None else accepted.hash,
+            roster_simulated=accepted is not None and accepted.simulated,
             store_epoch=self._ledger.store_epoch(),
             audit_sequence=head.sequence,
             audit_head=head.head,
@@ -191,9 +206,9 @@ class Agent:
             case RosterOffered(body):
                 await self._decisions.roster_offered(body)
             case StudyOffered():
-                self._beside(self._decisions.study_offered(message))
+                await self._beside(lambda: self._decisions.study_offered(message))
             case CheckAsked():
-                self._beside(self._decisions.check_asked(message))
+                await self._beside(lambda: self._decisions.check_asked(message))
             case StudyOver(study_id):
                 await self._study_over(study_id)
             case AuditKept(sequence):
@@ -210,16 +225,26 @@ class Agent:
         """Tasks in work."""
         return self._tasks.running()
 
-    def _beside(self, notice: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(notice)
+    async def _beside(self, notice: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await self._free_notices.acquire()
+        task = asyncio.create_task(notice())
         self._notices.add(task)
-        task.add_done_callback(self._notices.discard)
+        task.add_done_callback(self._noticed)
+
+    def _noticed(self, task: asyncio.Task[None]) -> None:
+        self._notices.discard(task)
+        self._free_notices.release()
 
     async def _study_over(self, study_id: str) -> None:
         with contextlib.suppress(UnknownStudy):
             await asyncio.to_thread(self._ledger.decide, study_id, StudyState.ENDED)
         self._tasks.cancel_study(study_id)
+        await self._forget(study_id)
+
+    async def _forget(self, study_id: str) -> None:
+        """Neither the rows of a study that is over stay in memory, nor its residuals on disk."""
         await self._children.forget(study_id)
+        await asyncio.to_thread(self._residuals.forget, study_id)
 
     # The audit log's head
 
@@ -269,7 +294,7 @@ class Agent:
         entry = await asyncio.to_thread(self._ledger.study, study_id)
         if entry.state is not StudyState.APPROVED:
             self._tasks.cancel_study(study_id, entry.code)
-            await self._children.forget(study_id)
+            await self._forget(study_id)
         code = await self._decisions.tell_study(entry)
         return {
             "code": str(code if code is not RefusalCode.WOULD_ASK else RefusalCode.OK),

@@ -66,14 +66,14 @@ class Decisions:
             return
         await asyncio.to_thread(self.ledger.offer_roster, roster.hash, body)
         if self.config.policy.approval is Approval.SIMULATED:
-            await asyncio.to_thread(self.ledger.accept_roster, roster.hash)
+            await asyncio.to_thread(self.ledger.accept_roster, roster.hash, simulated=True)
         await self.tell_roster()
 
     async def tell_roster(self) -> None:
         """Say which roster is accepted, if the one offered last is."""
         rosters = await asyncio.to_thread(self.ledger.rosters)
         if rosters and rosters[-1].accepted:
-            self.line.send(DecideRoster(rosters[-1].hash, accepted=True))
+            self.line.send(DecideRoster(rosters[-1].hash, accepted=True, simulated=rosters[-1].simulated))
 
     async def study_offered(self, offer: StudyOffered) -> None:
         """Remember a study, and decide where policy can."""

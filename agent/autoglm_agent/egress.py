@@ -54,9 +54,13 @@ KINDS = {
     "RefuseTask": "task-refused",
     "FailTask": "task-failed",
     "AnswerProbe": "sealed-metrics",
-    "SendInSession": "session-message",
+    "SendInSession": "session",
 }
-"""The allow-list of the stream: type -> kind in the audit log; empty: not recorded."""
+"""The allow-list of the stream: type -> kind in the audit log; empty: not recorded.
+
+Session messages are recorded as `session-advert`, `session-shares` and so on, so that the log shows each release: a
+`session-unmask`.
+"""
 FROM_SITES = frozenset({MessageKind.ADVERT, MessageKind.SHARES, MessageKind.SURVIVOR_SIGNATURE, MessageKind.UNMASK})
 """Kinds of the secure sum that a site sends on its stream; its masked vector goes by `UploadVector` alone."""
 CHUNK_BYTES = 512 * 1024
@@ -83,9 +87,12 @@ class Egress:
             raise NotAllowedOut(what=name)
         _check(message)
         encoded = encode(message)
-        if KINDS[name]:
+        kind = KINDS[name]
+        if kind:
+            if isinstance(message, SendInSession):
+                kind = f"{kind}-{message.message.kind.label}"
             data = encoded.SerializeToString(deterministic=True)
-            self._audit.append(KINDS[name], size=len(data), sha256=digest(data), study=message.study)
+            self._audit.append(kind, size=len(data), sha256=digest(data), study=message.study)
         return encoded
 
     def admit_fetch(self, message: FetchArtifact) -> pb.GetRequest:
@@ -148,9 +155,13 @@ def _check(message: StreamMessage) -> None:
         case AnswerProbe(task, metrics):
             _check_task(task)
             _require(0 < len(metrics.sealed) <= LARGEST_SEALED, "sealed metrics")
-        case RefuseTask(task, code) | FailTask(task, code):
+        case RefuseTask(task, code):
             _check_task(task)
             _require(type(code) is RefusalCode, "code")
+        case FailTask(task, code, accused):
+            _check_task(task)
+            _require(type(code) is RefusalCode, "code")
+            _require_words(accused)
         case Beat(running):
             for task in running:
                 _check_task(task)
@@ -165,7 +176,7 @@ def _check_notice(message: SayHello | DecideRoster | DecideStudy | AnswerCheck |
         case SayHello():
             _require_words(message.version, message.host_id, message.device_class, message.roster_hash)
             _require_words(*(word for entry in message.data for word in entry))
-        case DecideRoster(roster_hash, _):
+        case DecideRoster(roster_hash):
             _require(_HASH.fullmatch(roster_hash), "roster hash")
         case DecideStudy(study, study_hash, _, code, signature):
             _require_words(study)

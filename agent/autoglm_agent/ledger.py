@@ -17,6 +17,7 @@ from typing import Any
 
 from autoglm_agent.errors import SessionReused, UnknownStudy
 from autoglm_core.codes import RefusalCode
+from autoglm_core.privacy.errors import UnmaskIncomplete
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.privacy.site_events import RecordRelease
 
@@ -31,6 +32,11 @@ CREATE TABLE IF NOT EXISTS sessions (session_id BLOB PRIMARY KEY, study_id TEXT 
 CREATE TABLE IF NOT EXISTS releases (model TEXT NOT NULL, purpose TEXT NOT NULL, survivors TEXT NOT NULL,
     models TEXT NOT NULL, input TEXT NOT NULL, PRIMARY KEY (model, purpose));
 """
+MOST_UNANSWERED = 256
+"""Rosters that nobody accepted, and studies that nobody approved or withdrew: the newest stay."""
+_UNANSWERED = "('offered', 'denied', 'ended')"
+_UNSEEN = 2
+"""In `rosters.accepted`: 0 not accepted, 1 by an administrator, 2 unseen."""
 _STUDY_COLUMNS = "study_id, hash, body, roster_hash, state, code"
 
 
@@ -58,11 +64,12 @@ class StudyEntry:
 
 @dataclass(frozen=True)
 class RosterEntry:
-    """A roster as it was offered, and whether this site's administrator accepted it."""
+    """A roster as it was offered, and whether this site accepted it: its administrator, or unseen if `simulated`."""
 
     hash: str
     body: bytes
     accepted: bool
+    simulated: bool
 
 
 class Ledger:
@@ -87,15 +94,26 @@ class Ledger:
             "ON CONFLICT (hash) DO UPDATE SET place = (SELECT MAX(place) + 1 FROM rosters)",
             (roster_hash, body),
         )
+        self._write(
+            "DELETE FROM rosters WHERE accepted = 0 AND hash NOT IN "
+            "(SELECT hash FROM rosters WHERE accepted = 0 ORDER BY place DESC LIMIT ?)",
+            (MOST_UNANSWERED,),
+        )
 
-    def accept_roster(self, roster_hash: str) -> None:
-        """Pin a roster that was offered. Earlier ones stay accepted for the studies that run under them."""
-        self._write("UPDATE rosters SET accepted = 1 WHERE hash = ?", (roster_hash,))
+    def accept_roster(self, roster_hash: str, *, simulated: bool = False) -> None:
+        """Pin a roster that was offered. Earlier ones stay accepted for the studies that run under them.
+
+        `simulated`: nobody looked at it; what an administrator accepted stays so.
+        """
+        if simulated:
+            self._write("UPDATE rosters SET accepted = ? WHERE hash = ? AND accepted = 0", (_UNSEEN, roster_hash))
+        else:
+            self._write("UPDATE rosters SET accepted = 1 WHERE hash = ?", (roster_hash,))
 
     def rosters(self) -> list[RosterEntry]:
         """Every roster ever offered, the latest last."""
         rows = self._read("SELECT hash, body, accepted FROM rosters ORDER BY place")
-        return [RosterEntry(row[0], row[1], bool(row[2])) for row in rows]
+        return [RosterEntry(row[0], row[1], bool(row[2]), row[2] == _UNSEEN) for row in rows]
 
     def accepted_roster(self, roster_hash: str | None = None) -> RosterEntry | None:
         """The accepted roster of that hash, or the latest accepted one."""
@@ -111,6 +129,11 @@ class Ledger:
             "roster_hash = excluded.roster_hash, state = 'offered', code = 'ok' "
             "WHERE studies.hash <> excluded.hash OR studies.roster_hash <> excluded.roster_hash",
             (study_id, study_hash, body, roster_hash),
+        )
+        self._write(
+            f"DELETE FROM studies WHERE state IN {_UNANSWERED} AND study_id NOT IN "  # noqa: S608
+            f"(SELECT study_id FROM studies WHERE state IN {_UNANSWERED} ORDER BY place DESC LIMIT ?)",
+            (MOST_UNANSWERED,),
         )
         return self.study(study_id)
 
@@ -173,27 +196,28 @@ class Ledger:
     def record_release(self, release: RecordRelease) -> None:
         """Before shares leave.
 
-        The first release of a model and purpose stands: `SiteSession` lets only it be repeated.
+        The first release of a model and purpose stands. It is looked for in the transaction that records the next one:
+        two sessions that began side by side each saw none, and both sums together would hold one site's vector.
+
+        Raises:
+            UnmaskIncomplete: shares for one of the models went out over other survivors or another input.
         """
-        shared = (str(release.purpose), json.dumps(release.survivors), json.dumps(release.models), release.input_hash)
+        survivors, models = json.dumps(release.survivors), json.dumps(release.models)
+        purpose, kept = str(release.purpose), release.input_hash
         with self._lock, self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
+            known = _releases(self._connection, release.models, release.purpose)
+            if any((first.survivors, first.input_hash) != (release.survivors, kept) for first in known):
+                raise UnmaskIncomplete
             self._connection.executemany(
                 "INSERT OR IGNORE INTO releases (model, purpose, survivors, models, input) VALUES (?, ?, ?, ?, ?)",
-                [(model, *shared) for model in release.models],
+                [(model, purpose, survivors, models, kept) for model in release.models],
             )
 
     def releases(self, subjects: Sequence[str], purpose: Purpose) -> list[RecordRelease]:
         """What was released before for any of `subjects` under `purpose`."""
-        found = []
-        for subject in subjects:
-            rows = self._read(
-                "SELECT survivors, models, input FROM releases WHERE model = ? AND purpose = ?", (subject, str(purpose))
-            )
-            found += [
-                RecordRelease(tuple(json.loads(row[0])), tuple(json.loads(row[1])), purpose, row[2]) for row in rows
-            ]
-        return found
+        with self._lock:
+            return _releases(self._connection, subjects, purpose)
 
     def _write(self, statement: str, values: Sequence[object]) -> None:
         with self._lock:
@@ -202,6 +226,12 @@ class Ledger:
     def _read(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         with self._lock:
             return self._connection.execute(statement, values).fetchall()
+
+
+def _releases(connection: sqlite3.Connection, subjects: Sequence[str], purpose: Purpose) -> list[RecordRelease]:
+    query = "SELECT survivors, models, input FROM releases WHERE model = ? AND purpose = ?"
+    rows = [row for subject in subjects for row in connection.execute(query, (subject, str(purpose)))]
+    return [RecordRelease(tuple(json.loads(row[0])), tuple(json.loads(row[1])), purpose, row[2]) for row in rows]
 
 
 def _study(row: tuple[Any, ...]) -> StudyEntry:

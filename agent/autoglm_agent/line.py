@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 import grpc.aio
 
 from autoglm_agent.backoff import Backoff
+from autoglm_agent.download import Download, Room
 from autoglm_agent.egress import Egress
 from autoglm_agent.outgoing import FetchArtifact, StreamMessage, UploadVector
-from autoglm_core.canonical import digest
 from autoglm_core.codes import RefusalCode, RefusedWith
 from autoglm_core.errors import Kind
 from autoglm_protos.errors import translate
@@ -24,7 +24,6 @@ from autoglm_protos.v1 import agent_pb2 as pb
 if TYPE_CHECKING:
     from autoglm_protos.v1.agent_pb2_grpc import AgentServiceAsyncStub
 
-LARGEST_ARTIFACT = 2**31
 KEPT_BYTES = 12 * 2**20
 """A round's model is asked for again by the evaluation that follows; more than this much is fetched twice."""
 _PASSING = frozenset({Kind.UNAVAILABLE, Kind.ABORTED, Kind.EXHAUSTED})
@@ -50,7 +49,7 @@ class Line:
         self._egress = egress
         self._connection: Connected | None = None
         self._up = asyncio.Event()
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept: OrderedDict[str, memoryview] = OrderedDict()
 
     @property
     def connected(self) -> bool:
@@ -77,8 +76,8 @@ class Line:
         if self._connection is not None:
             self._connection.put(self._egress.admit(message))
 
-    async def fetch(self, sha256: str, *, study: str) -> bytes:
-        """The artifact of that hash; goes on where it stopped when the connection breaks.
+    async def fetch(self, sha256: str, *, study: str, room: Room) -> memoryview:
+        """The artifact of that hash, within `room`; goes on where it stopped when the connection breaks.
 
         Raises:
             RefusedWith: `artifact-unavailable` or `artifact-damaged`.
@@ -86,33 +85,31 @@ class Line:
         if sha256 in self._kept:
             self._kept.move_to_end(sha256)
             return self._kept[sha256]
-        received = bytearray()
-        delays = Backoff()
-        while not await self._receive(sha256, received, study):  # noqa: ASYNC110
+        download, delays = Download(sha256, room), Backoff()
+        while not await self._receive(sha256, download, study):  # noqa: ASYNC110
             await asyncio.sleep(delays.next())
-        data = bytes(received)
-        if await asyncio.to_thread(digest, data) != sha256:
-            raise RefusedWith(RefusalCode.ARTIFACT_DAMAGED)
+        data = await asyncio.to_thread(download.finish)
         self._keep(sha256, data)
         return data
 
-    async def _receive(self, sha256: str, received: bytearray, study: str) -> bool:
-        """Append what is missing; whether it is complete."""
-        request = self._egress.admit_fetch(FetchArtifact(sha256, len(received), study))
-        total = None
+    async def _receive(self, sha256: str, download: Download, study: str) -> bool:
+        """Add what is missing; whether it is complete."""
+        request = self._egress.admit_fetch(FetchArtifact(sha256, download.offset, study))
+        download.begin()
+        call = (await self._stub()).Get(request)
         try:
-            async for chunk in (await self._stub()).Get(request):
-                total = chunk.total if total is None else total
-                if max(total, len(received) + len(chunk.data)) > LARGEST_ARTIFACT:
-                    raise RefusedWith(RefusalCode.ARTIFACT_DAMAGED)
-                received += chunk.data
+            async for chunk in call:
+                download.add(chunk.total, chunk.data)
         except grpc.aio.AioRpcError as failure:
             if translate(failure).kind not in _PASSING:
                 raise RefusedWith(RefusalCode.ARTIFACT_UNAVAILABLE) from None
             return False
-        return total is not None and len(received) >= total
+        finally:
+            # A stream that is refused and goes on would keep the connection's window from every other.
+            call.cancel()
+        return download.complete
 
-    def _keep(self, sha256: str, data: bytes) -> None:
+    def _keep(self, sha256: str, data: memoryview) -> None:
         self._kept[sha256] = data
         while self._kept and sum(map(len, self._kept.values())) > KEPT_BYTES:
             self._kept.popitem(last=False)
@@ -128,7 +125,7 @@ class Line:
         while True:
             chunks = await asyncio.to_thread(self._egress.admit_upload, message)
             try:
-                reply = await (await self._stub()).Put(_asynchronous(chunks))
+                reply = await _put(await self._stub(), chunks)
             except grpc.aio.AioRpcError as failure:
                 if translate(failure).kind not in _PASSING:
                     raise RefusedWith(RefusalCode.UPLOAD_FAILED) from None
@@ -145,6 +142,15 @@ class Line:
         return self._connection.stub
 
 
-async def _asynchronous(chunks: Iterator[pb.PutChunk]) -> AsyncIterator[pb.PutChunk]:
-    for chunk in chunks:
-        yield chunk
+async def _put(stub: AgentServiceAsyncStub, chunks: Iterator[pb.PutChunk]) -> pb.PutReply:
+    """Announce the vector by its first chunk; send the rest once the coordinator's metadata say that it has room."""
+    call: asyncio.Future[grpc.aio.StreamUnaryCall[pb.PutChunk, pb.PutReply]] = asyncio.Future()
+
+    async def messages() -> AsyncIterator[pb.PutChunk]:
+        yield next(chunks)
+        await (await call).initial_metadata()
+        for chunk in chunks:
+            yield chunk
+
+    call.set_result(stub.Put(messages()))
+    return await call.result()

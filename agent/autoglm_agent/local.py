@@ -39,7 +39,7 @@ async def listening(path: Path, answer: Answer) -> AsyncIterator[None]:
             reply = await answer(request if isinstance(request, dict) else {})
             writer.write(canonical_json(reply) + b"\n")
             await writer.drain()
-        except (ValueError, ConnectionError):
+        except (ValueError, RecursionError, ConnectionError):
             return
         finally:
             writer.close()

@@ -15,7 +15,10 @@ from autoglm_core.task import TaskId
 
 @dataclass(frozen=True)
 class SayHello:
-    """The first message of a stream. `data`: (name, workload) of each declared dataset."""
+    """The first message of a stream. `data`: (name, workload) of each declared dataset.
+
+    `roster_simulated`: the roster was accepted unseen.
+    """
 
     version: str
     device_class: str
@@ -25,6 +28,7 @@ class SayHello:
     store_epoch: int
     audit_sequence: int
     audit_head: str
+    roster_simulated: bool = False
 
     @property
     def study(self) -> str:
@@ -46,10 +50,11 @@ class Beat:
 
 @dataclass(frozen=True)
 class DecideRoster:
-    """This site's administrator accepted a roster."""
+    """This site accepted a roster: its administrator, or its policy unseen where `simulated`."""
 
     roster_hash: str
     accepted: bool
+    simulated: bool = False
 
     @property
     def study(self) -> str:
@@ -109,10 +114,11 @@ class RefuseTask:
 
 @dataclass(frozen=True)
 class FailTask:
-    """The task was given up."""
+    """The task was given up. `accused`: the site that dealt this one a wrong share, where that is why."""
 
     task: TaskId
     code: RefusalCode
+    accused: str = ""
 
     @property
     def study(self) -> str:

@@ -21,11 +21,12 @@ from autoglm_agent.contribution import Computations, Contribution
 from autoglm_agent.ledger import Ledger
 from autoglm_agent.line import Line
 from autoglm_agent.outgoing import FailTask, SendInSession, UploadVector
+from autoglm_agent.residuals import Residuals
 from autoglm_core.codes import RefusalCode, RefusedWith, code_of, refusal_of
 from autoglm_core.privacy.bodies import Masked
-from autoglm_core.privacy.errors import IllegalEvent
+from autoglm_core.privacy.errors import BadShare, IllegalEvent
 from autoglm_core.privacy.keys import SiteKey
-from autoglm_core.privacy.messages import MessageKind
+from autoglm_core.privacy.messages import Message, MessageKind
 from autoglm_core.privacy.site_events import (
     Abort,
     Aborted,
@@ -43,6 +44,11 @@ from autoglm_core.privacy.site_session import SiteSession
 from autoglm_core.task import TaskId
 
 LOG = logging.getLogger(__name__)
+LARGEST_WAITING = 8 * 2**20
+"""Bytes of messages that a session keeps until it comes to them; the longest honest one, a hundred sites' adverts, has
+0.7 MB."""
+_ENVELOPE = 512
+"""Bytes of a message beside its body and signature, in memory."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class SiteTools:
     key: SiteKey
     secret: bytes
     ledger: Ledger
+    residuals: Residuals
     line: Line
     children: Children
     computations: Computations
@@ -68,6 +75,7 @@ class SessionRun:
         self._lease = lease
         self._tools = tools
         self._events: asyncio.Queue[SiteEvent] = asyncio.Queue()
+        self._waiting = 0
         self._uploads: list[asyncio.Task[None]] = []
         self._ended = False
 
@@ -79,6 +87,19 @@ class SessionRun:
     def put(self, event: SiteEvent) -> None:
         """Deliver an event; they are taken one by one, in order."""
         self._events.put_nowait(event)
+
+    def receive(self, message: Message) -> None:
+        """Deliver a message of the coordinator. One that sends faster than we can read ends our part."""
+        if self._waiting > LARGEST_WAITING:
+            return
+        self._waiting += _held(message)
+        self.put(Received(message) if self._waiting <= LARGEST_WAITING else Abort(str(RefusalCode.PROTOCOL_VIOLATION)))
+
+    async def _next(self) -> SiteEvent:
+        event = await self._events.get()
+        if isinstance(event, Received):
+            self._waiting -= _held(event.message)
+        return event
 
     async def run(self, admitted: Admitted) -> None:
         """Until the session is over here.
@@ -92,7 +113,7 @@ class SessionRun:
         try:
             async with asyncio.timeout(self._lease.total_seconds()):
                 while not self._ended:
-                    await self._step(machine, await self._events.get())
+                    await self._step(machine, await self._next())
                 await asyncio.gather(*self._uploads, return_exceptions=True)
         except TimeoutError:
             await self._give_up(machine, RefusalCode.LEASE_EXPIRED)
@@ -149,16 +170,19 @@ class SessionRun:
             case Done():
                 await self._tools.computations.forget(self.task.study_id)
                 self._ended = True
-            case Aborted(code, _):
-                self._end(code_of(code))
+            case Aborted(code, data):
+                # Only a dealer is accused: any other message that is wrong may have been changed on its way.
+                accused = str(data["site"]) if code == BadShare.code else ""
+                LOG.warning("session given up: %s %s", code, accused)
+                self._end(code_of(code), accused=accused)
 
-    def _end(self, code: RefusalCode) -> None:
+    def _end(self, code: RefusalCode, *, accused: str = "") -> None:
         """Our part is given up: whoever cancelled it knows, everyone else is told; a vector on its way is stopped."""
         self._ended = True
         for upload in self._uploads:
             upload.cancel()
         if code is not RefusalCode.CANCELLED:
-            self._tools.line.send(FailTask(self.task, code))
+            self._tools.line.send(FailTask(self.task, code, accused))
 
     async def _upload(self, instruction: UploadMasked) -> None:
         # The header names the vector's hash; egress compares it with the bytes before they leave.
@@ -180,6 +204,7 @@ class SessionRun:
             admitted,
             site_id=tools.site_id,
             secret=tools.secret,
+            residuals=tools.residuals,
             data=tools.data_path(admitted.study.data),
             seconds=self._lease.total_seconds(),
         )
@@ -198,3 +223,7 @@ class SessionRun:
             for instruction in machine.handle(Abort(str(code))):
                 await self._carry_out(instruction)
         self._ended = True
+
+
+def _held(message: Message) -> int:
+    return len(message.body) + len(message.signature) + _ENVELOPE

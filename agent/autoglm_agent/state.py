@@ -4,8 +4,8 @@
     ca.pem         authority of the deployment  site.key  Ed25519; stands in other sites' rosters, never replaced
     site.secret    32 bytes, keys the stochastic rounding of updates, so that a repeated round rounds alike
 
-`identity.json` is written last: a folder without it has not joined. The ledger, the audit log and the socket lie
-beside them.
+`identity.json` is written last: a folder without it has not joined. The ledger, the audit log, the residuals of error
+feedback and the socket lie beside them.
 """
 
 from __future__ import annotations
@@ -55,6 +55,11 @@ class StateFolder:
     def audit(self) -> Path:
         """The audit log."""
         return self.path / "audit.jsonl"
+
+    @property
+    def residuals(self) -> Path:
+        """The folder of what error feedback keeps; there once something is."""
+        return self.path / "residuals"
 
     @property
     def kept_head(self) -> Path:

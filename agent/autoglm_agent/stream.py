@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 WELCOME_WITHIN = timedelta(seconds=20)
 RENEWAL_RETRY = timedelta(seconds=30)
+MOST_QUEUED = 1024
+"""Messages that wait to be sent: a coordinator that does not read them gets no more."""
 STEADY = timedelta(seconds=0.5)
 """A connection that lived longer was a good one: its loss is a new one."""
 FINAL = frozenset({"newer-protocol", "identity-revoked", "reenrolment-refused"})
@@ -85,7 +87,8 @@ class Connection:
 
     def put(self, message: pb.AgentMessage) -> None:
         """Queue a message."""
-        self._outgoing.put_nowait(message)
+        if self._outgoing.qsize() < MOST_QUEUED:
+            self._outgoing.put_nowait(message)
 
     async def open(self, hello: pb.AgentMessage) -> Welcome:
         """Say hello and wait for the welcome.

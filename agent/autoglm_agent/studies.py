@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from autoglm_core.canonical import digest
 from autoglm_core.codes import RefusalCode, RefusedWith
 from autoglm_core.errors import AutoglmError
 
@@ -42,13 +40,9 @@ def read_study(body: bytes) -> Study:
     Raises:
         RefusedWith: `bad-study`, also where the bytes are not the canonical ones, so that their hash means the study's.
     """
-    from autoglm_core.study import Study
+    from autoglm_core.parse_study import decode_study
 
     try:
-        study = Study.from_json(json.loads(body))
-        same = study.hash == digest(body)
-    except (AutoglmError, ValueError, TypeError, KeyError, RecursionError):
+        return decode_study(body)
+    except AutoglmError:
         raise RefusedWith(RefusalCode.BAD_STUDY) from None
-    if not same:
-        raise RefusedWith(RefusalCode.BAD_STUDY)
-    return study

@@ -22,7 +22,7 @@ from autoglm_core.canonical import Json
 from autoglm_core.codes import RefusalCode, RefusedWith, refusal_of
 from autoglm_core.encoding import Malformed
 from autoglm_core.privacy.session_spec import SessionSpec
-from autoglm_core.privacy.site_events import Abort, Received
+from autoglm_core.privacy.site_events import Abort
 from autoglm_core.task import TaskId
 
 LOG = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ class Tasks:
         """A message of a session; one of a session that is over is late, and dropped."""
         entry = self._by_session.get(received.session_id)
         if entry is not None and entry.session is not None:
-            entry.session.put(Received(received.message))
+            entry.session.receive(received.message)
 
     def cancel(self, task: TaskId) -> None:
         """Give a task up without a word: whoever cancelled it knows."""

@@ -36,11 +36,20 @@ from autoglm_agent.outgoing import (
     StreamMessage,
 )
 from autoglm_core.encoding import Malformed
-from autoglm_protos.convert import session_message_from_wire, session_message_to_wire, task_from_wire, task_to_wire
+from autoglm_core.parse_study import LARGEST_STUDY
+from autoglm_protos.convert import (
+    identifier_from_wire,
+    session_message_from_wire,
+    session_message_to_wire,
+    task_from_wire,
+    task_to_wire,
+)
 from autoglm_protos.v1 import agent_pb2 as pb
 
 PROTOCOL = 1
 LONGEST_LEASE = 24 * 3600.0
+LARGEST_EPOCH = 2**63 - 1
+"""What the ledger can hold."""
 
 
 def encode(message: StreamMessage) -> pb.AgentMessage:
@@ -52,8 +61,8 @@ def encode(message: StreamMessage) -> pb.AgentMessage:
             return pb.AgentMessage(accepted=pb.TaskAccepted(id=task_to_wire(task)))
         case RefuseTask(task, code):
             return pb.AgentMessage(refused=pb.TaskRefused(id=task_to_wire(task), code=str(code)))
-        case FailTask(task, code):
-            return pb.AgentMessage(failed=pb.TaskFailed(id=task_to_wire(task), code=str(code)))
+        case FailTask(task, code, accused):
+            return pb.AgentMessage(failed=pb.TaskFailed(id=task_to_wire(task), code=str(code), accused=accused))
         case AnswerProbe(task, metrics):
             return pb.AgentMessage(probe=pb.ProbeResult(id=task_to_wire(task), sealed=metrics.sealed))
         case Beat(running):
@@ -66,8 +75,9 @@ def _encode_notice(message: SayHello | DecideRoster | DecideStudy | AnswerCheck 
     match message:
         case SayHello():
             return pb.AgentMessage(hello=_encode_hello(message))
-        case DecideRoster(roster_hash, accepted):
-            return pb.AgentMessage(roster=pb.RosterDecision(roster_hash=roster_hash, accepted=accepted))
+        case DecideRoster(roster_hash, accepted, simulated):
+            roster = pb.RosterDecision(roster_hash=roster_hash, accepted=accepted, simulated=simulated)
+            return pb.AgentMessage(roster=roster)
         case DecideStudy(study, study_hash, approved, code, signature):
             decision = pb.StudyDecision(
                 study_id=study, study_hash=study_hash, approved=approved, code=str(code), signature=signature
@@ -89,6 +99,7 @@ def _encode_hello(hello: SayHello) -> pb.Hello:
         device_class=hello.device_class,
         data=[pb.DataDeclared(name=name, workload=workload) for name, workload in hello.data],
         roster_hash=hello.roster_hash,
+        roster_simulated=hello.roster_simulated,
         store_epoch=hello.store_epoch,
         audit_sequence=hello.audit_sequence,
         audit_head=bytes.fromhex(hello.audit_head),
@@ -99,7 +110,8 @@ def decode(message: pb.CoordinatorMessage) -> Incoming:
     """The domain value.
 
     Raises:
-        Malformed: a kind of message, or of a message inside it, that this version does not know.
+        Malformed: a kind of message, or of a message inside it, that this version does not know, or a value out of
+            its range.
     """
     match message.WhichOneof("message"):
         case "session":
@@ -121,11 +133,13 @@ def _decode_notice(message: pb.CoordinatorMessage) -> Incoming:
         case "roster":
             return RosterOffered(message.roster.body)
         case "study":
-            return StudyOffered(message.study.study_id, message.study.study, message.study.roster_hash)
+            study_id = identifier_from_wire(message.study.study_id)
+            roster_hash = identifier_from_wire(message.study.roster_hash)
+            return StudyOffered(study_id, _study(message.study.study), roster_hash)
         case "ended":
-            return StudyOver(message.ended.study_id)
+            return StudyOver(identifier_from_wire(message.ended.study_id))
         case "check":
-            return CheckAsked(message.check.check_id, message.check.study)
+            return CheckAsked(identifier_from_wire(message.check.check_id), _study(message.check.study))
         case "drain":
             return CoordinatorDrains(timedelta(seconds=message.drain.seconds))
         case _:
@@ -145,7 +159,15 @@ def _decode_offer(offer: pb.Offer) -> SessionOffered | ProbeOffered:
             raise Malformed(what="offer")
 
 
+def _study(body: bytes) -> bytes:
+    if len(body) > LARGEST_STUDY:
+        raise Malformed(what="study: too long")
+    return body
+
+
 def _decode_welcome(welcome: pb.Welcome) -> Welcome:
+    if welcome.store_epoch > LARGEST_EPOCH:
+        raise Malformed(what="store epoch")
     return Welcome(
         protocol=welcome.protocol,
         deployment=welcome.deployment,

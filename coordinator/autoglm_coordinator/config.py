@@ -12,7 +12,10 @@ url = "postgresql+psycopg://..."   # default: SQLite in the state folder
 [deadlines]
 work = "10m"                       # a cohort's training or evaluation
 answer = "30s"                     # each answer of the secure sum
-gather = "60s"                     # waiting for a cohort to be connected
+gather = "60s"                     # waiting for a whole cohort, where a smaller one would do
+absence = "1h"                     # waiting for sites without whom no cohort is large enough; then the study fails
+[uploads]
+memory_mb = 64                     # masked vectors on their way in, all sessions together; one always fits
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
+from autoglm_coordinator.federation.receptions import UPLOAD_BYTES
 from autoglm_core.errors import InvalidInput
 from autoglm_core.identity import BadIdentity, check_name
 
@@ -56,11 +60,12 @@ class Listen:
 
 @dataclass(frozen=True)
 class DeadlineConfig:
-    """How long a cohort may work, answer, and take to be connected."""
+    """How long a cohort may work, answer, and take to be connected: if it is needed whole, or at all (`absence`)."""
 
     work: timedelta = timedelta(minutes=10)
     answer: timedelta = timedelta(seconds=30)
     gather: timedelta = timedelta(seconds=60)
+    absence: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class CoordinatorConfig:
     listen: Listen = field(default_factory=Listen)
     store_url: str | None = None
     deadlines: DeadlineConfig = field(default_factory=DeadlineConfig)
+    upload_bytes: int = UPLOAD_BYTES
 
     @property
     def join_address(self) -> str:
@@ -122,10 +128,11 @@ def load_config(path: Path) -> CoordinatorConfig:
 
 def parse_config(table: Mapping[str, Any], *, folder: Path) -> CoordinatorConfig:
     """The configuration that `table` describes. Raises `BadConfig`."""
-    root = _Section(table, "", ("deployment", "address", "state", "listen", "store", "deadlines"))
+    root = _Section(table, "", ("deployment", "address", "state", "listen", "store", "deadlines", "uploads"))
     listen = root.section("listen", ("host", "join_port", "port"))
     store = root.section("store", ("url",))
-    deadlines = root.section("deadlines", ("work", "answer", "gather"))
+    deadlines = root.section("deadlines", ("work", "answer", "gather", "absence"))
+    uploads = root.section("uploads", ("memory_mb",))
     config = CoordinatorConfig(
         deployment=root.required("deployment"),
         address=root.required("address"),
@@ -140,7 +147,9 @@ def parse_config(table: Mapping[str, Any], *, folder: Path) -> CoordinatorConfig
             work=deadlines.duration("work", DeadlineConfig.work),
             answer=deadlines.duration("answer", DeadlineConfig.answer),
             gather=deadlines.duration("gather", DeadlineConfig.gather),
+            absence=deadlines.duration("absence", DeadlineConfig.absence),
         ),
+        upload_bytes=uploads.get("memory_mb", UPLOAD_BYTES // 10**6) * 10**6,
     )
     check_config(config)
     return config
@@ -160,6 +169,8 @@ def check_config(config: CoordinatorConfig) -> None:
             raise BadConfig(key=key, reason="a port lies in 0 to 65535")
     if listen.join_port == listen.port != 0:
         raise BadConfig(key="listen.join_port", reason="the two ports must differ")
+    if config.upload_bytes <= 0:
+        raise BadConfig(key="uploads.memory_mb", reason="must be positive")
     for key, text in (
         ("state", str(config.state)),
         ("store.url", config.store_url or ""),

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,8 +22,10 @@ import grpc.aio
 import autoglm_protos.errors
 import autoglm_protos.tls
 from autoglm_coordinator.config import CoordinatorConfig
+from autoglm_coordinator.federation.blame import Blames
 from autoglm_coordinator.federation.fleet import Fleet
 from autoglm_coordinator.federation.leases import HostLeases
+from autoglm_coordinator.federation.receptions import Receptions
 from autoglm_coordinator.federation.session_driver import Deadlines, SessionDriver
 from autoglm_coordinator.federation.sessions import Sessions
 from autoglm_coordinator.federation.transport import SendDrain
@@ -115,6 +119,7 @@ class Coordinator:
             fleet=tools.tools.fleet,
             store=store,
             driver=tools.driver,
+            receptions=Receptions(config.upload_bytes),
             deployment=deployment,
             clock=self._clock,
         )
@@ -133,13 +138,40 @@ class Coordinator:
     async def _tools(self, store: Store, key: StudyKey, epoch: int) -> _Parts:
         fleet = self._fleet = Fleet()
         leases = HostLeases()
+        blames = Blames(store, self._clock)
+        await blames.load()
         deadlines = self._config.deadlines
-        driver = SessionDriver(fleet=fleet, store=store, deadlines=Deadlines(deadlines.work, deadlines.answer))
-        sessions = Sessions(fleet=fleet, leases=leases, driver=driver, store_epoch=epoch, gather=deadlines.gather)
+        threads = len(os.sched_getaffinity(0))
+        unmasking = ThreadPoolExecutor(threads, thread_name_prefix="unmask")
+        self._stack.callback(unmasking.shutdown)
+        driver = SessionDriver(
+            fleet=fleet,
+            store=store,
+            blames=blames,
+            deadlines=Deadlines(deadlines.work, deadlines.answer),
+            parallel=unmasking.map,
+            parts=threads,
+        )
+        sessions = Sessions(
+            fleet=fleet,
+            blames=blames,
+            leases=leases,
+            driver=driver,
+            store_epoch=epoch,
+            gather=deadlines.gather,
+            absence=deadlines.absence,
+        )
         child = ChildProcess(tasks=CHILD_TASKS, threads=1, crash_log=self._config.state / "child-crash.log")
         self._stack.push_async_callback(child.close)
         tools = Tools(
-            store=store, fleet=fleet, leases=leases, sessions=sessions, child=child, study_key=key, host_id=host_id()
+            store=store,
+            fleet=fleet,
+            blames=blames,
+            leases=leases,
+            sessions=sessions,
+            child=child,
+            study_key=key,
+            host_id=host_id(),
         )
         return _Parts(tools, driver)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from autoglm_core.configuration import Value
 
-CALL = re.compile(r"\s*([A-Za-z_]\w*)?\s*\((.*)\)\s*", re.DOTALL)
+CALL = re.compile(r"([A-Za-z_]\w*)?\s*\((.*)\)", re.DOTALL)
 ARGUMENT = re.compile(r"""\s*("[^"]*"|'[^']*'|[\w.+-]+)\s*""")
 INTEGER = re.compile(r"[-+]?[0-9]+")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -31,7 +31,7 @@ def read_call(text: str) -> Call | None:
     Raises:
         ValueError: it has parentheses, but what stands between them is no list of scalars.
     """
-    match = CALL.fullmatch(text) if len(text) <= LONGEST else None
+    match = CALL.fullmatch(text.strip()) if len(text) <= LONGEST else None
     if match is None:
         return None
     inner = match[2]

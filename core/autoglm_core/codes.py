@@ -35,7 +35,6 @@ class RefusalCode(StrEnum):
     DATA_MISSING = "data-missing"
     DATA_EMPTY = "data-empty"
     SCHEMA_MISMATCH = "schema-mismatch"
-    DATA_CHANGED = "data-changed"
     # the session
     OLD_EPOCH = "old-epoch"
     SESSION_REUSED = "session-reused"
@@ -44,6 +43,7 @@ class RefusalCode(StrEnum):
     COUNTERS_WIDENED = "counters-widened"
     ALREADY_RELEASED = "already-released"
     PROTOCOL_VIOLATION = "protocol-violation"
+    BAD_SHARE = "bad-share"
     TOO_FEW_SITES = "too-few-sites"
     NON_FINITE = "non-finite"
     DIVERGED = "diverged"
@@ -84,7 +84,6 @@ HINTS: Mapping[RefusalCode, str] = {
     RefusalCode.DATA_MISSING: "the data file cannot be opened there: run `autoglm-agent data check` there",
     RefusalCode.DATA_EMPTY: "the data file has no usable row: run `autoglm-agent data check` there",
     RefusalCode.SCHEMA_MISMATCH: "the data has another schema: run `autoglm-agent data check` there",
-    RefusalCode.DATA_CHANGED: "the site has more rows than when the study began: submit the study again",
     RefusalCode.OLD_EPOCH: "the coordinator runs from an older store than before: restore the newest",
     RefusalCode.SESSION_REUSED: "a session id was used twice: start a new session",
     RefusalCode.SPEC_REFUSED: "the session's protection is below what the accepted roster demands",
@@ -92,6 +91,7 @@ HINTS: Mapping[RefusalCode, str] = {
     RefusalCode.COUNTERS_WIDENED: "the session asks for other counters than the workload's own",
     RefusalCode.ALREADY_RELEASED: "shares for this model went out before, over other survivors: it cannot be repeated",
     RefusalCode.PROTOCOL_VIOLATION: "a message of the secure sum broke the protocol: a new session may pass",
+    RefusalCode.BAD_SHARE: "a site dealt it a wrong share: its log names the site",
     RefusalCode.TOO_FEW_SITES: "too few sites stayed: start the missing agents",
     RefusalCode.NON_FINITE: "the update holds NaN or infinity: lower learning_rate",
     RefusalCode.DIVERGED: "training left the finite numbers: lower learning_rate or momentum",
@@ -120,7 +120,6 @@ _BY_ERROR: Mapping[str, RefusalCode] = {
     "data-empty": RefusalCode.DATA_EMPTY,
     "data-mismatch": RefusalCode.SCHEMA_MISMATCH,
     "data-unusable": RefusalCode.SCHEMA_MISMATCH,
-    "bad-weight": RefusalCode.DATA_CHANGED,
     "wrong-length": RefusalCode.BAD_MANIFEST,
     "wrong-blobs": RefusalCode.BAD_MANIFEST,
     "malformed": RefusalCode.PROTOCOL_VIOLATION,
@@ -142,7 +141,7 @@ _BY_ERROR: Mapping[str, RefusalCode] = {
     "advert-changed": RefusalCode.PROTOCOL_VIOLATION,
     "listed-dropped": RefusalCode.PROTOCOL_VIOLATION,
     "survivors-changed": RefusalCode.PROTOCOL_VIOLATION,
-    "bad-share": RefusalCode.PROTOCOL_VIOLATION,
+    "bad-share": RefusalCode.BAD_SHARE,
     "bad-dealer": RefusalCode.PROTOCOL_VIOLATION,
     "non-finite-update": RefusalCode.NON_FINITE,
     "diverged-training": RefusalCode.DIVERGED,

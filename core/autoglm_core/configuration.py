@@ -11,9 +11,21 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from autoglm_core.canonical import Json, json_digest
+from autoglm_core.errors import InvalidInput
 
 Value = str | int | float | bool
 Values = Mapping[str, Value]
+
+
+class BadConfiguration(InvalidInput):
+    """A configuration is not of the agreed form."""
+
+    code = "bad-configuration"
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(
+            f"a configuration has the parts tune and deploy, each of named scalars: {reason}", reason=reason
+        )
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,17 @@ class Configuration:
         return {"tune": dict(self.tune), "deploy": dict(self.deploy)}
 
     @classmethod
-    def from_json(cls, value: Json) -> Configuration:
-        """Inverse of `to_json`."""
+    def from_json(cls, value: object) -> Configuration:
+        """Inverse of `to_json`, for a hostile `value`.
+
+        Raises:
+            BadConfiguration: not of this form.
+        """
+        if not isinstance(value, dict) or value.keys() != {"tune", "deploy"}:
+            raise BadConfiguration(reason="other parts")
+        for part in value.values():
+            if not isinstance(part, dict) or not all(isinstance(name, str) for name in part):
+                raise BadConfiguration(reason="a part is no mapping")
+            if not all(isinstance(entry, str | int | float) for entry in part.values()):
+                raise BadConfiguration(reason="a value is no scalar")
         return cls(tune=value["tune"], deploy=value["deploy"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from autoglm_core.errors import InvalidInput
 
 LIMIT = float(2**62)
 """No scaled value may reach this: the sum over a cohort would leave the ring."""
+LARGEST = 2**22
+"""Elements of one field."""
+MOST_AXES = 8
 
 
 class BadCounters(InvalidInput):
@@ -46,12 +49,22 @@ class CounterField:
 
     def to_json(self) -> Json:
         """As plain JSON values."""
-        return {"name": self.name, "shape": list(self.shape), "scale": self.scale}
+        return {"name": self.name, "shape": list(self.shape), "scale": float(self.scale)}
 
     @classmethod
-    def from_json(cls, value: Json) -> CounterField:
-        """Inverse of `to_json`."""
-        return cls(name=value["name"], shape=tuple(value["shape"]), scale=float(value["scale"]))
+    def from_json(cls, value: object) -> CounterField:
+        """Inverse of `to_json`, for a hostile `value`; raises `BadCounters`."""
+        if not isinstance(value, dict) or value.keys() != {"name", "shape", "scale"}:
+            raise BadCounters(field="*", reason="expected name, shape and scale")
+        name, shape, scale = value["name"], value["shape"], value["scale"]
+        if not isinstance(name, str) or type(scale) is not float or not (isfinite(scale) and scale > 0):
+            raise BadCounters(field="*", reason="a name that is no text, or a scale that is not above 0")
+        if not isinstance(shape, list) or len(shape) > MOST_AXES:
+            raise BadCounters(field="*", reason=f"a shape is no list of at most {MOST_AXES} sizes")
+        # Each size is bounded before they are multiplied: the product of hostile integers costs time and memory.
+        if not all(type(size) is int and 0 <= size <= LARGEST for size in shape) or prod(shape) > LARGEST:
+            raise BadCounters(field="*", reason=f"more than {LARGEST} elements")
+        return cls(name, tuple(shape), scale)
 
 
 Counters = Mapping[str, NDArray[np.float64]]
@@ -114,8 +127,10 @@ class CounterLayout:
         return [field.to_json() for field in self.fields]
 
     @classmethod
-    def from_json(cls, value: list[Json]) -> CounterLayout:
-        """Inverse of `to_json`."""
+    def from_json(cls, value: object) -> CounterLayout:
+        """Inverse of `to_json`, for a hostile `value`; raises `BadCounters`."""
+        if not isinstance(value, list):
+            raise BadCounters(field="*", reason="a layout is a list of fields")
         return cls(tuple(CounterField.from_json(field) for field in value))
 
 

@@ -39,6 +39,11 @@ def same_value(left: Value, right: Value) -> bool:
     return type(left) is type(right) and left == right
 
 
+def typed(value: Value) -> tuple[type, Value]:
+    """A key that is equal where `same_value` holds."""
+    return type(value), value
+
+
 def among(value: Value, values: tuple[Value, ...]) -> bool:
     """Whether `value` is one of `values`, types included."""
     return any(same_value(value, other) for other in values)
@@ -143,11 +148,13 @@ class CategoricalParameter:
         _check_name(self.name)
         if not self.choices:
             raise ImpossibleSpace(parameter=self.name, reason="has no choice")
-        for number, choice in enumerate(self.choices):
+        seen: set[tuple[type, Value]] = set()
+        for choice in self.choices:
             if isinstance(choice, float) and not isfinite(choice):
                 raise ImpossibleSpace(parameter=self.name, reason="choices must be finite")
-            if among(choice, self.choices[:number]):
+            if typed(choice) in seen:
                 raise ImpossibleSpace(parameter=self.name, reason=f"has the choice {choice!r} twice")
+            seen.add(typed(choice))
         numeric = all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in self.choices)
         object.__setattr__(self, "ordered", numeric)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from autoglm_core.canonical import Json
 from autoglm_core.configuration import Value
 from autoglm_core.section import Section, as_mapping, as_scalar
-from autoglm_core.study import Budget, Protection, SamplerSpec, SplitSpec
+from autoglm_core.study import LOW_BIT_CLIP, Budget, Protection, SamplerSpec, SplitSpec
 from autoglm_core.study_error import Place, StudyError
 
 WALL = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(s|m|min|h|d)")
@@ -69,11 +69,12 @@ def parse_protection(section: Section) -> Protection:
         return default
     keys = ("secure_sum", "minimum_cohort", "ring_bits", "clip", "random_k")
     protection = Section(section.take("protection"), ("protection",), keys)
+    ring_bits = protection.integer("ring_bits", default.ring_bits)
     return Protection(
         secure_sum=protection.word("secure_sum", ("required", "off"), "required") == "required",
         minimum_cohort=protection.integer("minimum_cohort", default.minimum_cohort),
-        ring_bits=protection.integer("ring_bits", default.ring_bits),
-        clip=protection.number("clip", default.clip),
+        ring_bits=ring_bits,
+        clip=protection.number("clip", default.clip if ring_bits == default.ring_bits else LOW_BIT_CLIP),
         random_k=protection.number("random_k", default.random_k),
     )
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autoglm_core.canonical import canonical_json
+from autoglm_core.canonical import canonical_json, read_canonical
 from autoglm_core.configuration import Configuration, Value
 from autoglm_core.constraint import Constraint
+from autoglm_core.encoding import Malformed
 from autoglm_core.objective import Direction, Objective, Weighted, usual_direction
 from autoglm_core.parameter import FloatParameter, FreeParameter, Part
 from autoglm_core.parse_parameter import parse_parameters
@@ -28,6 +29,9 @@ KEYS = (
     "public_data",
 )
 DIRECTIONS = tuple(str(direction) for direction in Direction)
+LARGEST_STUDY = 2**20
+"""Bytes of a study in canonical form."""
+MOST_CONSTRAINTS = 100
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,18 @@ def parse_canonical(value: object) -> Study:
     return study
 
 
+def decode_study(data: bytes) -> Study:
+    """The study whose canonical form is `data`, bytes from the other side; their hash is the study's.
+
+    Raises:
+        Malformed: longer than `LARGEST_STUDY`, or no canonical JSON.
+        StudyError: JSON, but no study in canonical form.
+    """
+    if len(data) > LARGEST_STUDY:
+        raise Malformed(what=f"study: longer than {LARGEST_STUDY} bytes")
+    return parse_canonical(read_canonical(data, what="study"))
+
+
 def _space(section: Section) -> tuple[SearchSpace, tuple[Constraint, ...]]:
     """The space with its own constraints, and the constraints on outcomes."""
     search = Section(section.take("search"), ("search",), ("tune", "deploy", "constraints"))
@@ -126,10 +142,10 @@ def _place_of(name: str, search: Section) -> Place:
 
 
 def _constraints(section: Section) -> tuple[Constraint, ...]:
-    return tuple(
-        _constraint(item, (*section.at("constraints"), number))
-        for number, item in enumerate(section.items("constraints"))
-    )
+    items, place = section.items("constraints"), section.at("constraints")
+    if len(items) > MOST_CONSTRAINTS:
+        raise StudyError(place, f"at most {MOST_CONSTRAINTS} constraints, not {len(items)}")
+    return tuple(_constraint(item, (*place, number)) for number, item in enumerate(items))
 
 
 def _constraint(item: object, place: Place) -> Constraint:

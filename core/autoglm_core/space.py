@@ -50,6 +50,8 @@ Choose = Callable[[FreeParameter], Value]
 
 ATTEMPTS = 20_000
 """Candidates tried for a reference configuration that meets the constraints."""
+WORK = 2_000_000
+"""Parameters set and characters of constraints read in that search, in all: a hostile space cannot keep us busy."""
 
 
 @dataclass(frozen=True)
@@ -166,13 +168,14 @@ class SearchSpace:
         First choices and midpoints in `tune`; in `deploy` what compresses least: `none` or 0 among choices, else the
         first, and the minimum of a range. Where that breaks a constraint, the first combination that breaks none is
         taken, later parameters varying first and ranges taking their middle, minimum and maximum; at most `ATTEMPTS`
-        are tried.
+        are tried, fewer in a large space.
 
         Raises:
             ImpossibleSpace: none of them meets the constraints.
         """
         free = [parameter for parameter in self._ordered if not isinstance(parameter, TiedParameter)]
-        for values in islice(product(*map(self.reference_values, free)), ATTEMPTS):
+        effort = 1 + len(self._ordered) + sum(len(constraint.text) for constraint in self.constraints)
+        for values in islice(product(*map(self.reference_values, free)), min(ATTEMPTS, 1 + WORK // effort)):
             chosen = dict(zip((parameter.name for parameter in free), values, strict=True))
             configuration = self.build(partial(_look_up, chosen))
             if self.admits({**configuration.tune, **configuration.deploy}):

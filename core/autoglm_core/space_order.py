@@ -16,12 +16,14 @@ from autoglm_core.parameter import (
     IntParameter,
     Parameter,
     TiedParameter,
-    among,
+    typed,
 )
 from autoglm_core.study_error import ImpossibleSpace, nearest
 
 MOST = 200
 """Parameters of a space: far above what any sampler handles, far below what a recursion over them endures."""
+MOST_VALUES = 4096
+"""Choices and values of conditions of a whole space: conditions are compared with each other."""
 
 Named = Mapping[str, Parameter]
 
@@ -58,7 +60,15 @@ def _by_name(parameters: tuple[Parameter, ...]) -> Named:
         if parameter.name in named:
             raise ImpossibleSpace(parameter=parameter.name, reason="is declared twice")
         named[parameter.name] = parameter
+    if sum(map(_values, parameters)) > MOST_VALUES:
+        raise ImpossibleSpace(parameter=parameters[-1].name, reason=f"comes after more than {MOST_VALUES} choices")
     return named
+
+
+def _values(parameter: Parameter) -> int:
+    """Choices, and values of conditions."""
+    choices = parameter.choices if isinstance(parameter, CategoricalParameter) else ()
+    return len(choices) + sum(len(condition.values) for condition in parameter.when)
 
 
 def _check_parents(parameter: Parameter, named: Named, tune_names: set[str]) -> None:
@@ -122,13 +132,13 @@ def _place(parameter: Parameter, named: Named, result: dict[str, Parameter], *, 
 
 def _check_satisfiable(parameter: Parameter, named: Named) -> None:
     """All conditions of `parameter` and of what it depends on, taken together, leave each parent a value."""
-    left: dict[str, tuple[Value, ...]] = {}
+    left: dict[str, set[tuple[type, Value]]] = {}
     pending, seen = [parameter], {parameter.name}
     while pending:
         current = pending.pop()
         for condition in current.when:
-            allowed = left.get(condition.parameter, condition.values)
-            left[condition.parameter] = tuple(value for value in condition.values if among(value, allowed))
+            wanted = set(map(typed, condition.values))
+            left[condition.parameter] = wanted & left.get(condition.parameter, wanted)
             if not left[condition.parameter]:
                 reason = f"can never be active: what it depends on needs different values of {condition.parameter!r}"
                 raise ImpossibleSpace(parameter=parameter.name, reason=reason)

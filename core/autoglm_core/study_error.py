@@ -12,6 +12,8 @@ from difflib import get_close_matches
 from autoglm_core.errors import InvalidInput
 
 Place = tuple[str | int, ...]
+LONGEST_NAME = 64
+"""Characters of a name that is compared with others: comparing long texts takes the square of their length."""
 
 
 def printed(place: Place) -> str:
@@ -22,7 +24,10 @@ def printed(place: Place) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The one of `known` that `name` was probably meant to be."""
-    return next(iter(get_close_matches(name, sorted(known), n=1, cutoff=0.5)), None)
+    if len(name) > LONGEST_NAME:
+        return None
+    near = [other for other in sorted(known) if len(other) <= LONGEST_NAME]
+    return next(iter(get_close_matches(name, near, n=1, cutoff=0.5)), None)
 
 
 class StudyError(InvalidInput):

@@ -5,13 +5,23 @@ Every effect carries a `TaskId`: a replay, a duplicate or a late answer names an
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from autoglm_core.canonical import Json, canonical_json, digest
-from autoglm_core.configuration import Configuration
+from autoglm_core.canonical import Json, canonical_json, digest, read_canonical
+from autoglm_core.configuration import BadConfiguration, Configuration
+from autoglm_core.encoding import Malformed
 from autoglm_core.errors import InvalidInput
 from autoglm_core.measurement import Split
+
+FORMS = ("parameters", "onnx", "calibration")
+MOST_ITEMS = 4095
+"""As many as one frame to a child carries beside the constants."""
+_HASH = re.compile(r"[0-9a-f]{64}")
+_SEED = re.compile(r"(?:[0-9a-f]{2}){0,32}")
+_ANY = re.compile(r".*", re.DOTALL)
+_LARGEST = 2**63
 
 
 @dataclass(frozen=True)
@@ -62,12 +72,15 @@ class Manifest:
 
     `constants`: the study's summed constants, encoded by the workload's constants layout, or None before they exist.
     `seed`: 64 hexadecimal digits; every site derives its own training seed from it and its site id.
+    `counted`: for error feedback, else empty: by site the session (hexadecimal id) of this TUNE in which its vector
+    counted last.
     """
 
     items: tuple[ManifestItem, ...]
     split: Split
     constants: tuple[int, ...] | None
     seed: str
+    counted: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def encode(self) -> bytes:
         """Canonical JSON."""
@@ -77,6 +90,7 @@ class Manifest:
                 "split": str(self.split),
                 "constants": None if self.constants is None else list(self.constants),
                 "seed": self.seed,
+                "counted": dict(self.counted),
             }
         )
 
@@ -93,19 +107,59 @@ class Manifest:
             BadManifest: not of this form.
         """
         try:
-            value = json.loads(data)
+            value = _exactly(read_canonical(data, what="manifest"), "items", "split", "constants", "seed", "counted")
+            if value["split"] not in tuple(Split):
+                raise BadManifest(reason="unknown split")
             return cls(
-                items=tuple(_item(entry) for entry in value["items"]),
+                items=_items(value["items"]),
                 split=Split(value["split"]),
-                constants=None if value["constants"] is None else tuple(int(entry) for entry in value["constants"]),
-                seed=bytes.fromhex(value["seed"]).hex(),
+                constants=_constants(value["constants"]),
+                seed=_text(value["seed"], _SEED),
+                counted=_counted(value["counted"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadManifest(reason=type(error).__name__) from error
+        except (Malformed, BadConfiguration) as error:
+            raise BadManifest(reason=error.message) from error
 
 
-def _item(value: Json) -> ManifestItem:
-    if value["form"] not in ("parameters", "onnx", "calibration"):
+def _exactly(value: object, *names: str) -> Json:
+    if not isinstance(value, dict) or value.keys() != set(names):
+        raise BadManifest(reason=f"expected {', '.join(names)}")
+    return value
+
+
+def _items(entries: object) -> tuple[ManifestItem, ...]:
+    if not isinstance(entries, list) or len(entries) > MOST_ITEMS:
+        raise BadManifest(reason=f"expected a list of at most {MOST_ITEMS} items")
+    return tuple(_item(entry) for entry in entries)
+
+
+def _item(entry: object) -> ManifestItem:
+    value = _exactly(entry, "key", "artifact", "form", "configuration")
+    if value["form"] not in FORMS:
         raise BadManifest(reason="unknown form")
-    bytes.fromhex(value["artifact"])
-    return ManifestItem(value["key"], value["artifact"], value["form"], Configuration.from_json(value["configuration"]))
+    return ManifestItem(
+        _text(value["key"]),
+        _text(value["artifact"], _HASH),
+        value["form"],
+        Configuration.from_json(value["configuration"]),
+    )
+
+
+def _constants(value: object) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(type(entry) is int and -_LARGEST <= entry < _LARGEST for entry in value):
+        raise BadManifest(reason="a constant is no 64-bit integer")
+    return tuple(value)
+
+
+def _counted(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise BadManifest(reason="expected sessions by site")
+    return {site: _text(session, _HASH) for site, session in value.items()}
+
+
+def _text(value: object, form: re.Pattern[str] = _ANY) -> str:
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise BadManifest(reason="a text is missing, or no hexadecimal")
+    return value

@@ -5,9 +5,22 @@ What only one side speaks (an offer, a hello) is converted at that side's edge.
 
 from __future__ import annotations
 
+import re
+
+from autoglm_core.encoding import Malformed
 from autoglm_core.privacy.messages import Message
 from autoglm_core.task import TaskId
 from autoglm_protos.v1 import agent_pb2
+
+IDENTIFIER = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._:-]{0,127})?")
+"""What names a study, a trial, a host, a version: short, and nothing that a terminal or a path would read otherwise."""
+
+
+def identifier_from_wire(text: str) -> str:
+    """`text` itself; raises `Malformed` where it is neither empty nor an identifier."""
+    if not IDENTIFIER.fullmatch(text):
+        raise Malformed(what="identifier")
+    return text
 
 
 def task_to_wire(task: TaskId) -> agent_pb2.TaskId:
@@ -18,8 +31,9 @@ def task_to_wire(task: TaskId) -> agent_pb2.TaskId:
 
 
 def task_from_wire(message: agent_pb2.TaskId) -> TaskId:
-    """Inverse of `task_to_wire`."""
-    return TaskId(message.study_id, message.trial, message.round, message.attempt, message.sequence)
+    """Inverse of `task_to_wire`; raises `Malformed` where study or trial is no identifier."""
+    study_id, trial = identifier_from_wire(message.study_id), identifier_from_wire(message.trial)
+    return TaskId(study_id, trial, message.round, message.attempt, message.sequence)
 
 
 def session_message_to_wire(session_id: bytes, message: Message) -> agent_pb2.SessionMessage:

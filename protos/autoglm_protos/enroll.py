@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 import grpc.aio
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -27,12 +26,13 @@ from autoglm_core.errors import AutoglmError, InvalidInput, Kind
 from autoglm_core.identity import JOIN_MESSAGE, REENROLL_MESSAGE, JoinToken
 from autoglm_core.privacy.keys import SiteKey
 from autoglm_protos.errors import Unreachable, translate
-from autoglm_protos.tls import Credentials, open_join_channel
+from autoglm_protos.tls import UNREADABLE, Credentials, open_join_channel
 from autoglm_protos.v1 import agent_pb2, agent_pb2_grpc, join_pb2, join_pb2_grpc
 
 PROTOCOL = 1
 """Version of the wire protocol that this program speaks."""
 ANSWER_WITHIN = timedelta(seconds=20)
+LARGEST_CERTIFICATE = 16 * 1024
 
 Reply = TypeVar("Reply")
 
@@ -173,23 +173,29 @@ def _accepted(request: Request, certificate: bytes, ca: bytes) -> Credentials:
     """The credentials of a reply, once its certificate is over our key and from `ca`."""
     issued = _certificate(certificate)
     key = serialization.load_pem_private_key(request.private_key, None)
-    if issued.public_key() != key.public_key():
+    try:
+        same = issued.public_key() == key.public_key()
+    except UNREADABLE as error:
+        raise WrongAuthority(reason="it certified no key that can be read") from error
+    if not same:
         raise WrongAuthority(reason="it certified another key than ours")
     _check_issued(issued, _certificate(ca))
     return Credentials(request.private_key, certificate, ca)
 
 
 def _certificate(pem: bytes) -> x509.Certificate:
+    if len(pem) > LARGEST_CERTIFICATE:
+        raise WrongAuthority(reason="it sent no certificate")
     try:
         return x509.load_pem_x509_certificate(pem)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise WrongAuthority(reason="it sent no certificate") from error
 
 
 def _check_issued(certificate: x509.Certificate, authority: x509.Certificate) -> None:
     try:
         certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature) as error:
+    except UNREADABLE as error:
         raise WrongAuthority(reason="its certificate is not from the authority in the token") from error
 
 
@@ -211,7 +217,10 @@ async def _shown_certificate(address: str, proxy: str | None) -> x509.Certificat
                 writer.transport.abort()
     except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         raise Unreachable(reason=type(error).__name__) from error
-    return x509.load_der_x509_certificate(shown)
+    try:
+        return x509.load_der_x509_certificate(shown)
+    except UNREADABLE as error:
+        raise WrongAuthority(reason="it showed no certificate") from error
 
 
 async def _connect(host: str, port: int, proxy: str | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -7,16 +7,18 @@ nothing: a traceback may hold data.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+import traceback
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import grpc.aio
 
-from autoglm_core.canonical import Json, canonical_json
+from autoglm_core.canonical import Json, canonical_json, read_canonical
+from autoglm_core.encoding import Malformed
 from autoglm_core.errors import AutoglmError, Kind, RemoteError, Scalar
 
 METADATA_KEY = "autoglm-error-bin"
@@ -115,9 +117,9 @@ def _decode(data: bytes, kind: Kind) -> RemoteError | None:
     if len(data) > MAX_ERROR_BYTES:
         return None
     try:
-        value = json.loads(data)
+        value = read_canonical(data, what="error")
         code, message, fields = value["code"], value["message"], value["data"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (Malformed, KeyError, TypeError):
         return None
     if not (isinstance(code, str) and isinstance(message, str) and isinstance(fields, dict)):
         return None
@@ -132,17 +134,34 @@ def _decode(data: bytes, kind: Kind) -> RemoteError | None:
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: AutoglmError) -> NoReturn:
     """End the call of `context` with `error`."""
     metadata = ((METADATA_KEY, encode_error(error)),)
-    await context.abort(status_of(error), error.message[:MAX_MESSAGE], trailing_metadata=metadata)
+    try:
+        await context.abort(status_of(error), error.message[:MAX_MESSAGE], trailing_metadata=metadata)
+    except grpc.aio.AbortError as ended:
+        asyncio.get_running_loop().call_soon(_forget, ended)
+        raise
     raise AssertionError("abort returned")
 
 
+def _forget(ended: BaseException) -> None:
+    """Let go of the call.
+
+    grpcio keeps the exception that ended a call, which by its traceback keeps the call: a cycle that no collector
+    sees. Without this every refused call would stay in memory for good, with all that it had received.
+    """
+    ended.__traceback__ = ended.__context__ = None
+
+
 async def _fail(context: grpc.aio.ServicerContext[Any, Any], failure: Exception) -> NoReturn:
-    if isinstance(failure, AutoglmError):
-        await abort(context, failure)
     if isinstance(failure, grpc.aio.AbortError):
+        asyncio.get_running_loop().call_soon(_forget, failure)
         raise failure
-    _log.error("a call failed by a defect", exc_info=failure)
-    await abort(context, InternalError())
+    error = failure
+    if not isinstance(error, AutoglmError):
+        _log.error("a call failed by a defect", exc_info=failure)
+        error = InternalError()
+    # What the method held when it failed, half a vector perhaps, is not kept until the peer took its status.
+    traceback.clear_frames(failure.__traceback__)
+    await abort(context, error)
 
 
 class ErrorInterceptor(_Interceptor):
@@ -166,12 +185,25 @@ def _wrapped(handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[
     if handler.unary_unary:
         return grpc.unary_unary_rpc_method_handler(_single(handler.unary_unary), **coders)
     if handler.stream_unary:
-        return grpc.stream_unary_rpc_method_handler(_single(handler.stream_unary), **coders)
+        return grpc.stream_unary_rpc_method_handler(_single(_closing(handler.stream_unary)), **coders)
     if handler.unary_stream:
         return grpc.unary_stream_rpc_method_handler(_streaming(handler.unary_stream), **coders)
     if handler.stream_stream:
         return grpc.stream_stream_rpc_method_handler(_streaming(handler.stream_stream), **coders)
     return handler
+
+
+def _closing(method: Callable[..., Any]) -> Callable[..., Any]:
+    """What came last of a stream that was not read to its end is let go of at once, not when a collector finds it."""
+
+    async def call(requests: AsyncIterable[Any], context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        messages: Any = aiter(requests)
+        try:
+            return await method(messages, context)
+        finally:
+            await messages.aclose()
+
+    return call
 
 
 def _single(method: Callable[..., Any]) -> Callable[..., Any]:

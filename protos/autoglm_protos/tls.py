@@ -15,6 +15,7 @@ from functools import lru_cache
 import grpc
 import grpc.aio
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 import autoglm_protos
 from autoglm_core.errors import AutoglmError, Kind
@@ -24,9 +25,16 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """One message at most; everything larger travels in chunks."""
 CHUNK_BYTES = 512 * 1024
 """A chunk of `Get` and `Put`."""
+MOST_CALLS = 16
+"""Calls of one connection at one time."""
 KEEPALIVE_MS = 10_000
 KEEPALIVE_TIMEOUT_MS = 10_000
 _FASTEST_PING_MS = KEEPALIVE_MS // 2
+UNREADABLE = (
+    *(ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature, x509.InvalidVersion, x509.ExtensionNotFound),
+    *(x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
+"""What reading hostile bytes as a certificate or a request for one can raise."""
 
 Options = tuple[tuple[str, int | str], ...]
 AuthContext = Mapping[str, Iterable[bytes]]
@@ -38,9 +46,8 @@ _COMMON: Options = (
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
-    # A chunk in one frame, and a window of several: the defaults cut a vector of 4 MB into 16 KiB frames.
+    # A chunk in one frame: the default cuts a vector of 4 MB into 16 KiB frames.
     ("grpc.http2.max_frame_size", 2 * CHUNK_BYTES),
-    ("grpc.http2.lookahead_bytes", MAX_MESSAGE_BYTES),
 )
 
 
@@ -96,16 +103,23 @@ class Peer:
 
 def channel_options(*, proxy: str | None = None) -> Options:
     """Options of a dialling side. `proxy`: `http://host:port`; the environment's proxy variables are not read."""
+    window = ("grpc.http2.lookahead_bytes", MAX_MESSAGE_BYTES)
     if proxy is None:
-        return (*_COMMON, ("grpc.enable_http_proxy", 0))
-    return (*_COMMON, ("grpc.http_proxy", proxy))
+        return (*_COMMON, window, ("grpc.enable_http_proxy", 0))
+    return (*_COMMON, window, ("grpc.http_proxy", proxy))
 
 
 def server_options() -> Options:
     """Options of a listening side."""
     return (
         *_COMMON,
+        # Every connection keeps a read buffer of about half its window. Windows that grow with the network's delay cost
+        # a coordinator of a hundred agents as much memory as two vectors of 1e7 parameters.
+        ("grpc.http2.lookahead_bytes", 2 * CHUNK_BYTES),
+        ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.min_ping_interval_without_data_ms", _FASTEST_PING_MS),
+        # Further calls of a connection wait at its own end: each may hold a message of `MAX_MESSAGE_BYTES` here.
+        ("grpc.max_concurrent_streams", MOST_CALLS),
         # Two servers on one port would share its connections without a word.
         ("grpc.so_reuseport", 0),
     )
@@ -160,9 +174,9 @@ def _peer(pem: bytes) -> Peer:
     try:
         certificate = x509.load_pem_x509_certificate(pem)
         identity = certificate_identity(certificate)
-    except ValueError as error:
+        return Peer(identity, f"{certificate.serial_number:x}", certificate.not_valid_after_utc)
+    except UNREADABLE as error:
         raise PeerRefused(reason="its certificate cannot be read") from error
-    return Peer(identity, f"{certificate.serial_number:x}", certificate.not_valid_after_utc)
 
 
 def certificate_identity(certificate: x509.Certificate) -> Identity:
@@ -175,7 +189,7 @@ def certificate_identity(certificate: x509.Certificate) -> Identity:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         (uri,) = names.get_values_for_type(x509.UniformResourceIdentifier)
         return Identity.parse(uri)
-    except (x509.ExtensionNotFound, ValueError, BadIdentity) as error:
+    except (*UNREADABLE, BadIdentity) as error:
         raise PeerRefused(reason="its certificate names no identity") from error
 
 

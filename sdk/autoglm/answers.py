@@ -7,8 +7,23 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class Blame:
+    """A site, by its name, broke the secure sum; `code` is one of `autoglm_core.privacy.blame`."""
+
+    agent: str
+    study_id: str
+    purpose: str
+    round: int
+    code: str
+    readmitted: bool
+
+
+@dataclass(frozen=True)
 class AgentLine:
-    """An enrolled agent. `kind` is site or device; `fingerprint` is of its site key, empty for a device."""
+    """An enrolled agent. `kind` is site or device; `fingerprint` is of its site key, empty for a device.
+
+    `blames`: of all its life; one that stands keeps it out of every session.
+    """
 
     id: str
     name: str
@@ -20,15 +35,22 @@ class AgentLine:
     fingerprint: str
     roster_hash: str
     version: str
+    blames: tuple[Blame, ...] = ()
+
+    @property
+    def barred(self) -> bool:
+        """Whether no session takes it."""
+        return any(not blame.readmitted for blame in self.blames)
 
 
 @dataclass(frozen=True)
 class RosterLine:
-    """A site of a roster and whether its administrator accepted that roster."""
+    """A site of a roster and whether it accepted that roster: its administrator, or unseen if `simulated`."""
 
     name: str
     fingerprint: str
     accepted: bool
+    simulated: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +100,7 @@ class StudyLine:
     wanted: int
     protection: str
     answers: Mapping[str, str] = field(default_factory=dict)
+    blames: tuple[Blame, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,9 @@ def _add_deployment_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentPar
     propose.add_argument("--colluders", type=int, default=0, help="sites assumed to collude (default: a third)")
 
     agents = _add(verbs, "agents", operator.agents, "list the agents")
-    agents.add_argument("--revoke", metavar="NAME", help="end this agent's right to connect")
+    change = agents.add_mutually_exclusive_group()
+    change.add_argument("--revoke", metavar="NAME", help="end this agent's right to connect")
+    change.add_argument("--readmit", metavar="NAME", help="let a site that broke the secure sum take part again")
 
 
 def _add_study_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -10,7 +10,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from autoglm.answers import CheckLine, RosterView, StudyLine
+from autoglm.answers import AgentLine, Blame, CheckLine, RosterLine, RosterView, StudyLine
 from autoglm.command_line_study import read_study
 from autoglm.control import ControlClient, login_with_token, refreshed
 from autoglm.credentials import configuration_folder, load_credentials, save_credentials
@@ -21,6 +21,8 @@ from autoglm.results import Result, front_table, fronts_text, trial_text, trials
 from autoglm.tables import Cell, render_table
 from autoglm_core.canonical import canonical_json
 from autoglm_core.codes import HINTS, RefusalCode, code_of
+from autoglm_core.privacy.blame import MEANINGS, BlameCode
+from autoglm_core.protection import protection_lines
 
 WILLING = {str(RefusalCode.OK): "ok", str(RefusalCode.WOULD_ASK): "ok, would ask"}
 AWAITING = "awaiting-approval"
@@ -76,9 +78,7 @@ def roster_propose(options: Namespace) -> int:
 
 def roster_text(roster: RosterView) -> str:
     """A roster with who accepted it."""
-    rows: list[Sequence[Cell]] = [
-        [site.name, site.fingerprint, "accepted" if site.accepted else "not yet"] for site in roster.sites
-    ]
+    rows: list[Sequence[Cell]] = [[site.name, site.fingerprint, _acceptance(site)] for site in roster.sites]
     head = (
         f"roster {roster.hash[:FINGERPRINT_DIGITS]}  version {roster.version}  "
         f"minimum cohort {roster.minimum_cohort}  threshold {roster.threshold}"
@@ -86,22 +86,29 @@ def roster_text(roster: RosterView) -> str:
     return f"{head}\n{render_table(['site', 'fingerprint', ''], rows)}"
 
 
+def _acceptance(site: RosterLine) -> str:
+    if not site.accepted:
+        return "not yet"
+    return "accepted unseen: simulated" if site.simulated else "accepted"
+
+
 def agents(options: Namespace) -> int:
-    """List the agents, or revoke one."""
+    """List the agents, revoke one, or readmit one."""
     with connect() as client:
         known = client.agents()
         if options.revoke is not None:
-            found = [agent for agent in known if agent.name == options.revoke and not agent.revoked]
-            if not found:
-                raise UnknownAgent(name=options.revoke)
-            client.revoke_agent(found[0].id)
+            client.revoke_agent(_present(options.revoke, known).id)
             print(f"{options.revoke} is revoked")
+            return 0
+        if options.readmit is not None:
+            client.readmit_agent(_present(options.readmit, known).id)
+            print(f"{options.readmit} takes part again")
             return 0
     rows: list[Sequence[Cell]] = [
         [
             agent.name,
             agent.kind or None,
-            "revoked" if agent.revoked else "connected" if agent.connected else "away",
+            _standing(agent),
             agent.device_class or ", ".join(agent.data) or None,
             agent.fingerprint[:FINGERPRINT_DIGITS] or None,
             agent.version or None,
@@ -111,7 +118,31 @@ def agents(options: Namespace) -> int:
     print(
         render_table(["agent", "kind", "", "data or class", "site key", "version"], rows) if rows else "no agents yet"
     )
+    for agent in known:
+        print("".join(f"{_blamed(blame)}, study {blame.study_id}\n" for blame in agent.blames), end="")
     return 0
+
+
+def _present(name: str, known: Sequence[AgentLine]) -> AgentLine:
+    """The agent of that name; raises `UnknownAgent`."""
+    found = [agent for agent in known if agent.name == name and not agent.revoked]
+    if not found:
+        raise UnknownAgent(name=name)
+    return found[0]
+
+
+def _standing(agent: AgentLine) -> str:
+    if agent.revoked:
+        return "revoked"
+    return f"{'connected' if agent.connected else 'away'}{', barred' if agent.barred else ''}"
+
+
+def _blamed(blame: Blame) -> str:
+    """Who broke the secure sum, how and when, and what to do about it."""
+    # A newer coordinator may know a code that this version does not.
+    meaning = MEANINGS[BlameCode(blame.code)] if blame.code in set(BlameCode) else "it broke the secure sum"
+    then = "readmitted" if blame.readmitted else f"in no session until `autoglm agents --readmit {blame.agent}`"
+    return f"{blame.agent}: {blame.code}: {meaning}, {blame.purpose} round {blame.round}: {then}"
 
 
 def submit(options: Namespace) -> int:
@@ -125,6 +156,8 @@ def submit(options: Namespace) -> int:
         submitted = client.submit(body, idempotency_key=key)
         line = next((line for line in client.studies() if line.id == submitted.id), None)
     print(f"{submitted.id} {_state(line)}" if line else submitted.id)
+    if line is not None and json.loads(line.protection).get("spare_sites") == 0:
+        print(f"  {protection_lines(json.loads(line.protection))[0]}")
     return 0
 
 
@@ -185,7 +218,8 @@ def status(options: Namespace) -> int:
             if progress is not None:
                 print(plain_line(progress))
     for study in studies:
-        print(f"{study.id}  {_state(study)}\n{_answers(study)}{_protection(study.protection)}")
+        blamed = "".join(f"  {_blamed(blame)}\n" for blame in study.blames)
+        print(f"{study.id}  {_state(study)}\n{_answers(study)}{blamed}{_protection(study.protection)}")
     if not studies:
         print("no studies yet")
     return 0
@@ -201,12 +235,7 @@ def _answers(study: StudyLine) -> str:
 
 
 def _protection(text: str) -> str:
-    facts = json.loads(text) if text else {}
-    without = facts.pop("not_protected", [])
-    lines = [f"  {name.replace('_', ' ')}: {str(value).lower()}" for name, value in facts.items()]
-    if without:
-        lines.append(f"  not protected: {', '.join(without)}")
-    return "\n".join(lines)
+    return "\n".join(f"  {line}" for line in protection_lines(json.loads(text)))
 
 
 def trials(options: Namespace) -> int:

@@ -11,11 +11,11 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc.aio
 
-from autoglm.answers import AgentLine, CheckLine, Pick, RosterLine, RosterView, StudyLine, SubmittedStudy
+from autoglm.answers import AgentLine, Blame, CheckLine, Pick, RosterLine, RosterView, StudyLine, SubmittedStudy
 from autoglm.credentials import OperatorCredentials
 from autoglm.errors import BadPick, CoordinatorUnreachable, OperatorExpired
 from autoglm.pick_archive import LIMIT, unpack_pick
@@ -112,6 +112,10 @@ class ControlClient:
         """End an agent's right to connect; its open stream closes within seconds."""
         self._call(self._stub.RevokeAgent, pb.RevokeAgentRequest(id=agent_id))
 
+    def readmit_agent(self, agent_id: str) -> None:
+        """Let a site that broke the secure sum take part again."""
+        self._call(self._stub.ReadmitAgent, pb.ReadmitAgentRequest(id=agent_id))
+
     def propose_roster(self, agents: Sequence[str] = (), *, minimum_cohort: int, colluders: int = 0) -> RosterView:
         """Write a new version of the roster, over the named sites or all; every site must accept it."""
         request = pb.ProposeRosterRequest(agents=agents, minimum_cohort=minimum_cohort, colluders=colluders)
@@ -148,6 +152,7 @@ class ControlClient:
                 wanted=study.wanted,
                 protection=study.protection,
                 answers={answer.agent: answer.code for answer in study.answers},
+                blames=tuple(map(_blame, study.blames)),
             )
             for study in reply.studies
         ]
@@ -242,15 +247,21 @@ async def _next(messages: AsyncIterator[Reply]) -> Reply | None:
     return await anext(messages, None)
 
 
-async def _collect(method: Callable[..., AsyncIterable[pb.PickChunk]], request: pb.GetPickRequest) -> tuple[int, bytes]:
+async def _collect(
+    method: Callable[..., AsyncIterable[pb.PickChunk]], request: pb.GetPickRequest
+) -> tuple[int, bytearray]:
     """Trial number and archive."""
     number, archive = 0, bytearray()
-    async for chunk in method(request, timeout=_seconds(PICK_DEADLINE)):
-        number = number or chunk.trial
-        archive += chunk.data
-        if len(archive) > LIMIT:
-            raise BadPick(reason="it is too large")
-    return number, bytes(archive)
+    call: Any = method(request, timeout=_seconds(PICK_DEADLINE))
+    try:
+        async for chunk in call:
+            number = number or chunk.trial
+            if len(archive) + len(chunk.data) > LIMIT:
+                raise BadPick(reason="it is too large")
+            archive += chunk.data
+    finally:
+        call.cancel()
+    return number, archive
 
 
 def _seconds(span: timedelta) -> float:
@@ -269,6 +280,18 @@ def _agent(info: pb.AgentInfo) -> AgentLine:
         fingerprint=info.site_key_fingerprint,
         roster_hash=info.roster_hash,
         version=info.version,
+        blames=tuple(map(_blame, info.blames)),
+    )
+
+
+def _blame(blame: pb.Blame) -> Blame:
+    return Blame(
+        agent=blame.agent,
+        study_id=blame.study_id,
+        purpose=blame.purpose,
+        round=blame.round,
+        code=blame.code,
+        readmitted=blame.readmitted,
     )
 
 
@@ -278,7 +301,7 @@ def _roster(reply: pb.RosterReply) -> RosterView:
         version=reply.version,
         minimum_cohort=reply.minimum_cohort,
         threshold=reply.threshold,
-        sites=tuple(RosterLine(site.name, site.fingerprint, site.accepted) for site in reply.sites),
+        sites=tuple(RosterLine(site.name, site.fingerprint, site.accepted, site.simulated) for site in reply.sites),
     )
 
 

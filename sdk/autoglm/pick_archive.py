@@ -6,39 +6,52 @@ reaches the file system.
 
 from __future__ import annotations
 
-import io
 import os
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tarfile import BLOCKSIZE
 
 from autoglm.errors import BadPick
 
 MODEL, CONFIGURATION, CARD, FRONT = "model.onnx", "configuration.yaml", "README.md", "front.png"
 NAMES = frozenset({MODEL, CONFIGURATION, CARD, FRONT})
-LIMIT = 8 * 2**30
-"""Bytes of a whole archive: far above any model that an edge device runs."""
+LIMIT = 2**31
+"""Bytes of a whole archive: an ONNX model that holds its own weights is smaller."""
 
 
-def unpack_pick(archive: bytes) -> dict[str, bytes]:
+def unpack_pick(archive: bytes | bytearray) -> dict[str, bytes]:
     """The files of `archive`, an uncompressed tar.
+
+    Only headers of plain files are followed: what else a tar can hold (long names, sparse files, other headers that
+    say more about the next one) costs memory or recursion that its bytes do not show.
 
     Raises:
         BadPick: not a tar, another name or kind of entry, a name twice, or no model in it.
     """
     files: dict[str, bytes] = {}
-    try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
-            for member in tar:
-                if not member.isreg() or member.name not in NAMES or member.name in files:
-                    raise BadPick(reason=f"unexpected entry {member.name[:60]!r}")
-                content = tar.extractfile(member)
-                files[member.name] = content.read() if content else b""
-    except tarfile.TarError as error:
-        raise BadPick(reason="not a tar archive") from error
+    for name, content in _entries(memoryview(archive)):
+        if name not in NAMES or name in files:
+            raise BadPick(reason=f"unexpected entry {name[:60]!r}")
+        files[name] = bytes(content)
     if MODEL not in files:
         raise BadPick(reason=f"no {MODEL} in it")
     return files
+
+
+def _entries(archive: memoryview) -> Iterator[tuple[str, memoryview]]:
+    """Name and content of each plain file, up to the block of zeros that ends an archive."""
+    start = 0
+    while any(header := archive[start : start + BLOCKSIZE]):
+        try:
+            entry = tarfile.TarInfo.frombuf(bytes(header), "utf-8", "strict")
+        except (tarfile.TarError, ValueError) as error:
+            raise BadPick(reason="not a tar archive") from error
+        start += BLOCKSIZE
+        if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or not 0 <= entry.size <= len(archive) - start:
+            raise BadPick(reason=f"unexpected entry {entry.name[:60]!r}")
+        yield entry.name, archive[start : start + entry.size]
+        start += -(-entry.size // BLOCKSIZE) * BLOCKSIZE
 
 
 def write_files(files: Mapping[str, bytes], folder: Path) -> None:

@@ -77,12 +77,13 @@ def plain_line(progress: Progress) -> str:
         progress.stage.lower(),
         _left(progress),
         progress.state if progress.final else "",
+        "" if progress.final else progress.error,
     ]
     return "  ".join(part for part in parts if part)
 
 
 def panel_lines(progress: Progress) -> list[str]:
-    """The state in three lines."""
+    """The state in three lines, with one more where it waits."""
     if progress.state == "awaiting-approval":
         return [plain_line(progress)]
     share = progress.trials_final / progress.trials_budget if progress.trials_budget else 0.0
@@ -90,8 +91,10 @@ def panel_lines(progress: Progress) -> list[str]:
     best = "" if math.isnan(progress.best) else f"   best {progress.best:.3f}"
     times = f"{duration(progress.seconds)} gone   {_left(progress)}".rstrip()
     counts = [f"{progress.trials_final}/{progress.trials_budget}", f"tunes {progress.tunes}", *_work(progress)]
+    waits = [f"  {progress.error}"] if progress.error and not progress.final else []
     return [
         f"{progress.study_id}  {progress.state}  {progress.stage}".rstrip(),
+        *waits,
         f"  trials [{'#' * filled}{'.' * (BAR - filled)}] {'   '.join(counts)}",
         f"  {_fronts(progress) or 'front empty so far'}{best}   {times}",
     ]
@@ -124,7 +127,7 @@ class PlainLines:
 
     def show(self, progress: Progress) -> None:
         """Write a line if enough has changed."""
-        key = (progress.state, str(progress.approved))
+        key = (progress.state, str(progress.approved), progress.error_code)
         if key == self._last_key and abs(progress.seconds - self._last_seconds) < PLAIN_SECONDS:
             return
         self._last_key, self._last_seconds = key, progress.seconds

@@ -13,11 +13,11 @@ from pathlib import Path
 from autoglm.errors import UnknownFront, UnknownTrial, UnreadableResult
 from autoglm.tables import Cell, format_cell, render_table
 from autoglm_core.canonical import Json
-from autoglm_core.configuration import Value
-from autoglm_core.errors import AutoglmError
+from autoglm_core.configuration import BadConfiguration, Value
 from autoglm_core.trial import Trial
 
 FORMAT = 1
+_ANOTHER_FORM = (*(BadConfiguration, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError),)
 UNITS = {"_ms": "ms", "_mj": "mJ", "_mb": "MB"}
 
 
@@ -64,10 +64,8 @@ class Result:
                 fronts={name: tuple(map(_front_point, points)) for name, points in value["fronts"].items()},
                 source=source,
             )
-        except AutoglmError:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnreadableResult(reason=f"{type(error).__name__} at {error}") from error
+        except _ANOTHER_FORM as error:
+            raise UnreadableResult(reason=f"{type(error).__name__} at {str(error)[:100]}") from error
 
     @classmethod
     def load(cls, path: Path) -> Result:

@@ -66,7 +66,7 @@ def read_yaml(text: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise YamlError((), error.problem or "is not YAML", line=mark.line + 1 if mark else 1) from None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, OverflowError):  # the last two from `"\U7fffffff"` and a version of many digits
         raise YamlError((), "holds a character that YAML does not allow", line=1) from None
     return Document(value, reader.lines)
 
@@ -107,7 +107,7 @@ class _Reader:
             self._refuse_extras(event, place)
             if not isinstance(event, yaml.ScalarEvent):
                 raise YamlError(place, "a key must be text", line=_line(event))
-            key = str(event.value)
+            key = _text(event, place)
             if key in entries:
                 first = self.lines[(*place, key)]
                 raise YamlError((*place, key), f"stands there twice, first on line {first}", line=_line(event))
@@ -132,8 +132,15 @@ def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 1
 
 
-def _scalar(event: yaml.ScalarEvent, place: Place) -> Plain:
+def _text(event: yaml.ScalarEvent, place: Place) -> str:
     text = str(event.value)
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise YamlError(place, "holds half a character (a surrogate)", line=_line(event))
+    return text
+
+
+def _scalar(event: yaml.ScalarEvent, place: Place) -> Plain:
+    text = _text(event, place)
     if event.style is not None:  # quoted or a block: text whatever it looks like
         return text
     if text in NULLS:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoglm_core.canonical import canonical_json
 from autoglm_core.errors import AutoglmError, Kind, RemoteError, Scalar
 from autoglm_protos.errors import KIND, MAX_ERROR_BYTES, METADATA_KEY, STATUS, Unreachable, encode_error, translate
 
@@ -82,7 +83,7 @@ def test_any_bytes_become_an_error_and_nothing_else(data: bytes) -> None:
 
 def test_data_cannot_pose_as_the_errors_own_fields() -> None:
     data = {"remote_code": "other", "remote_kind": "invalid", "message": "other", "self": 1, "nested": {"a": 1}, "n": 3}
-    carried = json.dumps({"code": "c", "message": "m", "data": data}).encode()
+    carried = canonical_json({"code": "c", "message": "m", "data": data})
     received = translate(failed_call(grpc.StatusCode.ABORTED, carried))
     assert isinstance(received, RemoteError)
     assert (received.remote_code, received.message, received.data) == ("c", "m", {"n": 3})

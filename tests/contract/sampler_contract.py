@@ -84,7 +84,7 @@ def test_trials_without_a_figure_do_not_stop_the_search(name: str) -> None:
     assert len(suggest(study, spoiled, 2)) == 2
 
 
-@pytest.mark.parametrize("name", ["tpe", "random", "nsga2"])
+@pytest.mark.parametrize("name", ["bayes", "tpe", "random", "nsga2"])
 def test_constraints_that_leave_next_to_nothing_end_in_one_error(name: str) -> None:
     space = quickstart_space(constraints=("prune >= 0.3", "prune <= 0.3"))
     study = searched_study(name, space=space)
@@ -93,7 +93,7 @@ def test_constraints_that_leave_next_to_nothing_end_in_one_error(name: str) -> N
         suggest(study, [reference], 1)
 
 
-@pytest.mark.parametrize("name", ["tpe", "nsga2"])
+@pytest.mark.parametrize("name", ["bayes", "tpe", "nsga2"])
 def test_several_variants_share_the_tune_and_differ(name: str) -> None:
     study = searched_study(name, variants=4)
     trials = search(study, total=32)

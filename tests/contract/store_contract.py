@@ -14,6 +14,7 @@ from autoglm_coordinator.store import errors
 from autoglm_coordinator.store.api import (
     STUDY_TRANSITIONS,
     AuditHead,
+    BlameRecord,
     CertificateRecord,
     DecisionRecord,
     RosterRecord,
@@ -193,10 +194,10 @@ def test_rosters_keep_their_versions_and_who_accepted_them(life: Deployment) -> 
         for roster in (first, second, first):
             await store.put_roster(roster)
         await refused(store.put_roster(replace(second, hash=digest(b"other"), body=b"other")), errors.RosterConflict)
-        for _ in range(2):
-            await store.accept_roster(second.hash, "st-mary-1", START)
-        await refused(store.accept_roster("0" * 64, "st-mary-1", START), errors.UnknownRoster)
-        await refused(store.accept_roster(first.hash, "nobody", START), errors.UnknownAgent)
+        for simulated in (False, True, True):
+            await store.accept_roster(second.hash, "st-mary-1", START, simulated=simulated)
+        await refused(store.accept_roster("0" * 64, "st-mary-1", START, simulated=False), errors.UnknownRoster)
+        await refused(store.accept_roster(first.hash, "nobody", START, simulated=False), errors.UnknownAgent)
 
     life.run(story)
 
@@ -204,8 +205,36 @@ def test_rosters_keep_their_versions_and_who_accepted_them(life: Deployment) -> 
         assert await store.latest_roster() == second
         assert await store.get_roster(first.hash) == first
         await refused(store.get_roster("0" * 64), errors.UnknownRoster)
-        assert await store.roster_acceptances(second.hash) == {"st-mary-1"}
-        assert await store.roster_acceptances(first.hash) == frozenset()
+        assert await store.roster_acceptances(second.hash) == {"st-mary-1": True}
+        assert await store.roster_acceptances(first.hash) == {}
+        await store.accept_roster(second.hash, "st-mary-1", START, simulated=False)
+        assert await store.roster_acceptances(second.hash) == {"st-mary-1": False}, "its last word counts"
+
+    life.run(later)
+
+
+def test_a_blame_stands_until_its_site_is_readmitted(life: Deployment) -> None:
+    first = BlameRecord(SESSION, "st-mary-1", "heart-1", TUNE, 2, "train", "bad-share", START)
+    second = replace(first, session_id=b"t" * 32, code="accused", blamed=START + timedelta(hours=1))
+    other = replace(first, agent_id="va-1")
+    readmitted = START + timedelta(hours=2)
+
+    async def story(store: Store) -> None:
+        for name in ("st-mary", "va"):
+            await store.put_agent(agent(name))
+        for blame in (second, first, other, replace(first, code="bad-dealer")):
+            await store.put_blame(blame)
+        await refused(store.put_blame(replace(first, agent_id="nobody")), errors.UnknownAgent)
+        assert await store.blames() == [first, other, second], "what was said first stands"
+
+    life.run(story)
+
+    async def later(store: Store) -> None:
+        await store.readmit("st-mary-1", readmitted)
+        await store.readmit("st-mary-1", readmitted + timedelta(hours=1))
+        await refused(store.readmit("nobody", readmitted), errors.UnknownAgent)
+        again = [replace(first, readmitted=readmitted), other, replace(second, readmitted=readmitted)]
+        assert await store.blames() == again
 
     life.run(later)
 
@@ -415,10 +444,13 @@ def test_a_round_needs_the_one_before_it_and_its_artifacts(life: Deployment) -> 
 # --- sessions
 
 
-async def fix_survivors(store: Store, session_id: bytes = SESSION, survivors: tuple[str, ...] = ("a", "b")) -> None:
-    await store.put_survivors(
-        session_id, spec=b"spec", survivors=survivors, running_sum=b"masked sum", record=b"record"
-    )
+async def fix_survivors(
+    store: Store,
+    session_id: bytes = SESSION,
+    survivors: tuple[str, ...] = ("a", "b"),
+    running_sum: bytes = b"masked sum",
+) -> None:
+    await store.put_survivors(session_id, spec=b"spec", survivors=survivors, running_sum=running_sum, record=b"record")
 
 
 def test_a_session_past_its_survivors_is_found_after_a_crash(life: Deployment) -> None:
@@ -429,12 +461,15 @@ def test_a_session_past_its_survivors_is_found_after_a_crash(life: Deployment) -
         await fix_survivors(store, b"t" * 32)
 
     life.run(story)
-    expected = SessionRecord(SESSION, b"spec", ("a", "b"), digest(b"masked sum"), b"record", {"b": b"share of b"})
+    shares = {"b": b"share of b"}
 
     async def later(store: Store) -> None:
         found = await store.open_sessions()
-        assert found == [expected, replace(expected, session_id=b"t" * 32, unmask={})]
-        assert await store.get_artifact(found[0].running_sum) == b"masked sum"
+        places = [record.place for record in found]
+        assert len(set(places)) == 2
+        expected = SessionRecord(SESSION, b"spec", ("a", "b"), digest(b"masked sum"), places[0], b"record", shares)
+        assert found == [expected, replace(expected, session_id=b"t" * 32, place=places[1], unmask={})]
+        assert await store.get_running_sum(found[0]) == b"masked sum"
         for _ in range(2):
             await store.close_session(SESSION)
         assert [record.session_id for record in await store.open_sessions()] == [b"t" * 32]
@@ -453,6 +488,41 @@ def test_survivors_and_shares_are_said_once(life: Deployment) -> None:
         assert found.survivors == ("a", "b") and found.unmask == {"a": b"share"}
 
     life.run(story)
+
+
+async def summed(store: Store) -> dict[bytes, bytes]:
+    return {record.session_id: await store.get_running_sum(record) for record in await store.open_sessions()}
+
+
+def test_a_running_sum_stays_as_it_is_while_its_session_is_open_and_its_place_is_used_again(life: Deployment) -> None:
+    early, late, last = b"e" * 32, b"l" * 32, b"x" * 32
+
+    async def story(store: Store) -> None:
+        await fix_survivors(store, early, running_sum=b"an early and long sum")
+        await fix_survivors(store, late, running_sum=b"a late sum")
+        await refused(fix_survivors(store, late, running_sum=b"another sum"), errors.SessionConflict)
+        assert await summed(store) == {early: b"an early and long sum", late: b"a late sum"}
+        places = {record.session_id: record.place for record in await store.open_sessions()}
+        await store.close_session(early)
+        await fix_survivors(store, last, running_sum=b"short")
+        assert await summed(store) == {last: b"short", late: b"a late sum"}
+        assert next(r.place for r in await store.open_sessions() if r.session_id == last) == places[early]
+
+    life.run(story)
+
+    async def later(store: Store) -> None:
+        await fix_survivors(store, early, running_sum=b"after the restart")
+        assert await summed(store) == {early: b"after the restart", last: b"short", late: b"a late sum"}
+        for session_id in (early, late, last):
+            await store.close_session(session_id)
+        for number in range(20):
+            await fix_survivors(store, bytes([number]) * 32)
+            await store.close_session(bytes([number]) * 32)
+        assert len(list((life.state / "sums").iterdir())) <= 3
+
+    life.run(later)
+    life.run(lambda store: store.open_sessions())
+    assert list((life.state / "sums").iterdir()) == []
 
 
 def commit_round(store: Store, session_id: bytes) -> Awaitable[None]:

@@ -71,8 +71,23 @@ def submit_and_approve(consortium: Consortium) -> str:
     assert "secure sum required" in mary.types("show", study)
     assert "expected" not in mary.types("data", "check", "ward")
     assert "awaiting approval (1/5)" in operator.types("status", study)
-    consortium.decide("approve", study, "va", "budapest", "zurich", "kit")
+    look_at_the_protection(consortium, study)
+    consortium.decide("approve", study, "kit")
+    assert "device facts: signed by the device, sealed" in consortium["kit"].types("status")
+    consortium.decide("approve", study, "va", "budapest", "zurich")
     return study
+
+
+def look_at_the_protection(consortium: Consortium, study: str) -> None:
+    """Operator and administrator read the same, before anything has left."""
+    told = json.loads(consortium.operator.types("trials", study, "--json"))["protection"]
+    for text in (consortium.operator.types("status", study), consortium["st-mary"].types("status")):
+        assert f"secure sum: {told['suite']}; 4 sites, minimum cohort 3, threshold 3" in text
+        assert f"roster: pinned, {told['roster_hash'][:16]}" in text
+        assert "rings: 32 bits for a weight, 64 for a counter; clip 16" in text
+        assert f"not protected: {', '.join(told['not_protected'])}" in text
+    assert "each device's figures" in told["not_protected"]
+    assert "keys that nobody compared" not in told["not_protected"]
 
 
 def look_at_the_result(consortium: Consortium, study: str) -> None:

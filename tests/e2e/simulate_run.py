@@ -66,9 +66,13 @@ def test_a_run_ends_with_every_trial_accounted_for(finished: tuple[Path, str]) -
 
 def test_the_result_says_what_was_protected_and_what_was_not(finished: tuple[Path, str]) -> None:
     protection = json.loads((finished[0] / "result.json").read_bytes())["protection"]
-    assert protection["secure_sum"] is True
-    assert protection["minimum_cohort"] == 3
-    assert "global model" in protection["not_protected"]
+    named = {"secure_sum": True, "roster": "simulated", "sites": 4, "minimum_cohort": 3, "threshold": 3}
+    assert {name: protection[name] for name in named} == named
+    assert protection["suite"].startswith("autoglm/v1/")
+    assert (protection["colluders"], protection["spare_sites"]) == (1, 1)
+    assert protection["rings"] == {"weights": 32, "counters": 64}
+    assert protection["random_k"] == 1
+    assert {"global model", "crafted models", "keys that nobody compared"} <= set(protection["not_protected"])
 
 
 def test_the_best_variant_lies_ready(finished: tuple[Path, str]) -> None:

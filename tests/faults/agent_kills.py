@@ -12,6 +12,7 @@ from autoglm.processes import wait_until
 from support.cluster import COORDINATOR
 from support.disturbed import Disturbed, StandingTask
 from support.simulations import synthetic
+from support.site_record import SiteRecord
 from support.stored import StoredRound
 
 SITES = ("site-1", "site-2", "site-3", "site-4")
@@ -24,6 +25,12 @@ def completed(states: list[str]) -> bool:
 
 def trained(cluster: Disturbed) -> list[StoredRound]:
     return [entry for entry in cluster.stored.rounds() if entry.round > 0]
+
+
+def require_one_release_for_each_model_and_purpose(record: SiteRecord) -> None:
+    """As the audit log shows it: every release that the ledger knows left once, and nothing else did."""
+    sums = {(release.models, purpose) for (_, purpose), release in record.releases.items()}
+    assert len(record.unmasks) == len(set(record.unmasks)) == len(sums)
 
 
 def require_each_counted_once(cluster: Disturbed) -> None:
@@ -109,8 +116,13 @@ def test_a_site_that_hangs_past_its_lease_is_done_without_and_its_late_vector_is
         ended = trained(cluster)[before]
         cluster.signal("site-4", signal.SIGCONT)
         cluster.wait_for_result(study)
+        given_out = {name: SiteRecord.read(cluster.folder.agent(name)) for name in SITES}
     assert ended.dropped == (hanging,)
     assert trained(cluster)[before] == ended, "what came late changed nothing"
+    model = cluster.stored.weights()[ended.tune_key, ended.round - 1]
+    for name, record in given_out.items():
+        assert ((model, "train") in record.releases) == (name != "site-4"), "no share left for a sum without it"
+        require_one_release_for_each_model_and_purpose(record)
     assert hanging in trained(cluster)[-1].survivors
     assert completed(cluster.stored.trial_states())
     require_each_counted_once(cluster)

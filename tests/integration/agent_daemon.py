@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -81,19 +80,6 @@ def test_the_same_round_again_masks_the_same_numbers_anew(tmp_path: Path) -> Non
     run(story)
 
 
-def test_shares_for_a_model_are_never_released_over_other_survivors(tmp_path: Path) -> None:
-    async def story() -> None:
-        async with deployment(tmp_path) as here:
-            await here.approved()
-            model = weights(0.5, PARAMETERS)
-            await here.coordinator.sum(here.offer(model), here.roster)
-            with pytest.raises(SumFailed) as failed:
-                await here.coordinator.sum(here.offer(model, sequence=2), here.roster, lose="site-b")
-            assert set(failed.value.declined.values()) == {str(RefusalCode.ALREADY_RELEASED)}
-
-    run(story)
-
-
 def test_a_session_without_one_site_is_still_summed(tmp_path: Path) -> None:
     async def story() -> None:
         async with deployment(tmp_path) as here:
@@ -101,19 +87,6 @@ def test_a_session_without_one_site_is_still_summed(tmp_path: Path) -> None:
             result = await here.coordinator.sum(here.offer(weights(0.7, PARAMETERS)), here.roster, lose="site-c")
             assert result.dropped == ("site-c",)
             assert len(result.survivors) == 3
-
-    run(story)
-
-
-def test_a_session_id_cannot_be_used_twice(tmp_path: Path) -> None:
-    async def story() -> None:
-        async with deployment(tmp_path) as here:
-            await here.approved()
-            offer = here.offer(weights(0.5, PARAMETERS))
-            await here.coordinator.sum(offer, here.roster)
-            with pytest.raises(SumFailed) as failed:
-                await here.coordinator.sum(replace(offer, task=replace(offer.task, sequence=2)), here.roster)
-            assert set(failed.value.declined.values()) == {str(RefusalCode.SESSION_REUSED)}
 
     run(story)
 

@@ -100,16 +100,6 @@ def test_an_operator_is_no_agent(consortium: Consortium) -> None:
     assert set(codes) <= {"wrong-role", "internal"}
 
 
-def test_an_agent_is_no_operator(consortium: Consortium) -> None:
-    held = agent_credentials(consortium)
-    false = OperatorCredentials(address(consortium), "st-mary", held.certificate, held.private_key, held.ca)
-    with ControlClient(false) as client:
-        for call in (client.agents, client.studies, lambda: client.submit(b"{}", idempotency_key="x")):
-            with pytest.raises(RemoteError, match="only a certificate of role operator") as caught:
-                call()
-            assert caught.value.remote_code == "wrong-role"
-
-
 @pytest.mark.parametrize("role", [Role.AGENT, Role.OPERATOR])
 def test_a_certificate_of_another_authority_opens_nothing(consortium: Consortium, role: Role) -> None:
     held = operator_of(consortium)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import select
 import signal
 import socket
@@ -42,6 +43,26 @@ def test_blobs_go_there_and_come_back_changed() -> None:
             reply = await child.call("double", {}, vectors, timeout=SECONDS)
             assert np.array_equal(np.frombuffer(reply.blobs[0], np.float32), vectors[0] * 2)
             assert reply.blobs[1].nbytes == 0
+
+    run(story())
+
+
+def page_faults(pid: int) -> int:
+    """Pages of memory that a process had to be given so far (see proc(5))."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is the GNU C library's")
+def test_a_warm_child_keeps_the_memory_that_its_tasks_need() -> None:
+    async def story() -> None:
+        async with ChildProcess(tasks=TABLE) as child:
+            vector = np.ones(4_000_000, np.float32)
+            for _ in range(3):
+                await child.call("double", {}, [vector], timeout=SECONDS)
+            assert child.pid is not None
+            before = page_faults(child.pid)
+            await child.call("double", {}, [vector], timeout=SECONDS)
+            assert page_faults(child.pid) - before < vector.nbytes / os.sysconf("SC_PAGE_SIZE") / 4
 
     run(story())
 

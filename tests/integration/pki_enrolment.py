@@ -20,7 +20,7 @@ from autoglm_coordinator.service.join import Addresses, JoinService
 from autoglm_coordinator.store.api import Store
 from autoglm_coordinator.store.sql import open_store
 from autoglm_core.errors import AutoglmError, RemoteError
-from autoglm_core.identity import JoinToken, Role
+from autoglm_core.identity import BadIdentity, JoinToken, Role
 from autoglm_core.privacy.keys import SiteKey
 from autoglm_protos import enroll
 from autoglm_protos.host import SystemClock
@@ -230,6 +230,8 @@ def test_a_nonce_is_good_once_for_one_agent_and_one_minute(tmp_path: Path) -> No
         for _ in range(2000):
             site.enrolment.challenge("nobody")
         await refused(answer(flooded), "reenrolment-refused")
+        with pytest.raises(BadIdentity):  # a stranger's id is kept with the nonce: it must be short
+            site.enrolment.challenge("a" * 1000)
 
     on_site(tmp_path, story)
 

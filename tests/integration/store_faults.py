@@ -20,6 +20,7 @@ from autoglm_coordinator.store import errors, tables
 from autoglm_coordinator.store.api import RoundRecord, Store
 from autoglm_coordinator.store.artifacts import ArtifactFiles
 from autoglm_coordinator.store.database import BadStoreUrl, Database
+from autoglm_coordinator.store.running_sums import RunningSums
 from autoglm_coordinator.store.sql import SqlStore, open_store
 from autoglm_core.canonical import digest
 from autoglm_core.configuration import Configuration
@@ -97,7 +98,7 @@ def test_a_full_database_keeps_what_it_has_and_goes_on_when_there_is_space(tmp_p
     async def story() -> None:
         await open_store(state).close()
         database = Database(f"sqlite:///{state / 'coordinator.db'}")
-        store = SqlStore(database, ArtifactFiles(state / "artifacts"))
+        store = SqlStore(database, ArtifactFiles(state / "artifacts"), RunningSums(state / "sums", taken=()))
         await store.put_agent(agent())
         await database.write(lambda connection: limit_pages(connection, 1))
         with pytest.raises(errors.StorageFull):
@@ -213,6 +214,40 @@ def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 def test_a_url_of_no_known_database_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(BadStoreUrl):
         open_store(tmp_path, url=url or "sqlite")
+
+
+# --- running sums
+
+
+async def put_sum(store: Store, session_id: bytes, running_sum: bytes) -> None:
+    await store.put_survivors(session_id, spec=b"spec", survivors=("a", "b"), running_sum=running_sum, record=b"record")
+
+
+def test_a_full_disk_fixes_no_survivors_and_leaves_the_open_sums(tmp_path: Path) -> None:
+    async def story(store: Store) -> None:
+        await put_sum(store, b"a" * 32, b"kept")
+        with file_size_limit(64 * 1024), pytest.raises(errors.StorageFull):
+            await put_sum(store, b"b" * 32, bytes(1_000_000))
+        (kept,) = await store.open_sessions()
+        assert await store.get_running_sum(kept) == b"kept"
+        await put_sum(store, b"b" * 32, bytes(1_000_000))
+        assert [await store.get_running_sum(entry) for entry in await store.open_sessions()] == [
+            b"kept",
+            bytes(1_000_000),
+        ]
+
+    Deployment(tmp_path).run(story)
+
+
+def test_a_damaged_running_sum_is_never_unmasked(tmp_path: Path) -> None:
+    async def story(store: Store) -> None:
+        await put_sum(store, b"a" * 32, b"masked sum")
+        (entry,) = await store.open_sessions()
+        (tmp_path / "sums" / str(entry.place)).write_bytes(b"masked son")
+        with pytest.raises(errors.DamagedArtifact):
+            await store.get_running_sum(entry)
+
+    Deployment(tmp_path).run(story)
 
 
 # --- artifacts

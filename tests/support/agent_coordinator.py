@@ -67,6 +67,7 @@ class SmallCoordinator(agent_pb2_grpc.AgentServiceServicer):
         self.inbox: dict[str, asyncio.Queue[pb.AgentMessage]] = defaultdict(asyncio.Queue)
         self.hellos: list[tuple[str, str]] = []
         self.roster: Roster | None = None
+        self.epoch = STUDY_EPOCH
         self.refuse: AutoglmError | None = None
         self.events: asyncio.Queue[CoordinatorEvent] = asyncio.Queue()
         self.uploads: list[bytes] = []
@@ -96,7 +97,7 @@ class SmallCoordinator(agent_pb2_grpc.AgentServiceServicer):
             reader.cancel()
 
     def _welcome(self) -> pb.CoordinatorMessage:
-        welcome = pb.Welcome(protocol=1, deployment="test", store_epoch=STUDY_EPOCH, heartbeat_seconds=1)
+        welcome = pb.Welcome(protocol=1, deployment="test", store_epoch=self.epoch, heartbeat_seconds=1)
         if self.roster is not None:
             welcome.roster.body = self.roster.encode()
         return pb.CoordinatorMessage(welcome=welcome)
@@ -104,14 +105,27 @@ class SmallCoordinator(agent_pb2_grpc.AgentServiceServicer):
     async def _read(self, site: str, messages: Any, outgoing: asyncio.Queue[pb.CoordinatorMessage | None]) -> None:
         async for message in messages:
             self.heard.append(message.SerializeToString())
-            match message.WhichOneof("message"):
-                case "session":
-                    self.events.put_nowait(Received(site, session_message_from_wire(message.session)))
-                case "heartbeat":
-                    continue
-                case _:
-                    self.inbox[site].put_nowait(message)
+            self.take(site, message)
         outgoing.put_nowait(None)
+
+    def take(self, site: str, message: pb.AgentMessage) -> None:
+        """What an agent said on its stream."""
+        match message.WhichOneof("message"):
+            case "session":
+                self.events.put_nowait(Received(site, session_message_from_wire(message.session)))
+            case "heartbeat":
+                return
+            case _:
+                self.inbox[site].put_nowait(message)
+
+    def take_vector(self, arrived: MaskedArrived, session_id: bytes) -> None:
+        """A vector that an agent delivered."""
+        self.events.put_nowait(arrived)
+
+    def spec_of(self, session_id: bytes) -> SessionSpec | None:
+        """The spec of a running session."""
+        known = self._spec is not None and self._spec.session_id == session_id
+        return self._spec if known else None
 
     async def Get(self, request: pb.GetRequest, context: Any) -> AsyncIterator[pb.GetChunk]:
         data = self.artifacts[request.sha256]
@@ -120,15 +134,17 @@ class SmallCoordinator(agent_pb2_grpc.AgentServiceServicer):
             yield pb.GetChunk(data=data[start : start + 1000])
 
     async def Put(self, request_iterator: Any, context: Any) -> pb.PutReply:
+        await context.send_initial_metadata(())
         chunks = [chunk async for chunk in request_iterator]
         image = b"".join(chunk.data for chunk in chunks)
-        if self._spec is None or chunks[0].session_id != self._spec.session_id:
+        spec = self.spec_of(chunks[0].session_id)
+        if spec is None:
             return pb.PutReply(stored=False)
         self.uploads.append(image)
         self.heard.append(image)
-        vector = MaskedVector.from_bytes(self._spec.layout, bytearray(image))
+        vector = MaskedVector.from_bytes(spec.layout, bytearray(image))
         header = Message(MessageKind.MASKED, chunks[0].header, chunks[0].signature)
-        self.events.put_nowait(MaskedArrived(peer_of(context.auth_context()).identity.id, vector, header))
+        self.take_vector(MaskedArrived(peer_of(context.auth_context()).identity.id, vector, header), spec.session_id)
         return pb.PutReply(stored=True)
 
     async def Renew(self, request: pb.RenewRequest, context: Any) -> pb.RenewReply:
@@ -234,15 +250,20 @@ class SmallCoordinator(agent_pb2_grpc.AgentServiceServicer):
 @asynccontextmanager
 async def small_coordinator() -> AsyncIterator[tuple[SmallCoordinator, str]]:
     """A running one and its address."""
-    clock = SystemClock()
-    authority = Authority.create("test", now=clock.now())
-    service = SmallCoordinator(authority)
+    service = SmallCoordinator(Authority.create("test", now=SystemClock().now()))
+    async with serving(service) as address:
+        yield service, address
+
+
+@asynccontextmanager
+async def serving(service: SmallCoordinator) -> AsyncIterator[str]:
+    """The address at which `service` answers."""
 
     def add(running: Any) -> None:
         agent_pb2_grpc.add_AgentServiceServicer_to_server(service, running)
 
-    async with server(add, server_certificate(authority, clock), mutual=True) as address:
-        yield service, address
+    async with server(add, server_certificate(service.authority, SystemClock()), mutual=True) as address:
+        yield address
 
 
 def weights(value: float, size: int) -> bytes:

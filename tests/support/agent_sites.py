@@ -11,6 +11,7 @@ from autoglm_agent.config import AgentConfig, Approval, DataSource, PolicyConfig
 from autoglm_agent.incoming import SessionOffered
 from autoglm_agent.ledger import Ledger, StudyState
 from autoglm_agent.state import StateFolder
+from autoglm_compression.updates.pattern import lanes_for
 from autoglm_core.canonical import canonical_json, digest
 from autoglm_core.measurement import Split
 from autoglm_core.parse_study import WorkloadFacts, parse_study
@@ -110,6 +111,7 @@ def make_spec(manifest: Manifest, roster: Roster, study: Study, *, purpose: Purp
     """What an honest coordinator offers."""
     cohort = tuple(site.site_id for site in roster.sites)
     counters = session_counters(load_workload(study.workload).model_side, study, purpose, manifest)
+    dimension = PARAMETERS if purpose is Purpose.TRAIN else 0
     return SessionSpec(
         suite=SUITE,
         roster_hash=roster.hash,
@@ -131,8 +133,8 @@ def make_spec(manifest: Manifest, roster: Roster, study: Study, *, purpose: Purp
         workload=study.workload,
         workload_version=study.workload_version,
         counters=canonical_json(counters.to_json()),
-        parameters=PARAMETERS if purpose is Purpose.TRAIN else 0,
-        dimension=PARAMETERS if purpose is Purpose.TRAIN else 0,
+        parameters=lanes_for(dimension, study.protection.random_k),
+        dimension=dimension,
         clip=study.protection.clip,
         levels=levels_for(len(cohort), study.protection.ring_bits),
         ring_bits=study.protection.ring_bits,

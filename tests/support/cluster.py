@@ -82,6 +82,10 @@ class Cluster:
         """Whether the daemon's process is alive."""
         return self._deployment.daemon(name).running
 
+    def pid(self, name: str) -> int:
+        """Process id of a daemon."""
+        return self._deployment.daemon(name).pid
+
     def output(self, name: str) -> str:
         """What a daemon wrote since its last start, for a failing test's message."""
         return self._deployment.daemon(name).output()

@@ -58,10 +58,11 @@ class Disturbed(Cluster):
         tasks = Path(f"/proc/{self._deployment.daemon(name).pid}/task").iterdir()
         return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
-    def hurry(self, *, work: str, answer: str, gather: str) -> None:
+    def hurry(self, *, work: str, answer: str, gather: str, absence: str = "1h") -> None:
         """Restart the coordinator with short deadlines."""
         config = self.folder.coordinator / "coordinator.toml"
         deadlines = f'\n[deadlines]\nwork = "{work}"\nanswer = "{answer}"\ngather = "{gather}"\n'
+        deadlines += f'absence = "{absence}"\n'
         config.write_text(config.read_text() + deadlines)
         self.restart(COORDINATOR)
         self.wait_connected(*(agent.name for agent in self.client.agents()))

@@ -9,8 +9,9 @@ a site is silent. Entropy is seeded, so every run can be repeated.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from random import Random
 from typing import Any
 
@@ -21,6 +22,7 @@ from autoglm_core.counters import CounterField, CounterLayout
 from autoglm_core.privacy import coordinator_events as at_coordinator
 from autoglm_core.privacy import site_events as at_site
 from autoglm_core.privacy.coordinator_session import CoordinatorSession, Phase
+from autoglm_core.privacy.errors import IllegalEvent
 from autoglm_core.privacy.keys import SiteKey
 from autoglm_core.privacy.layout import VectorLayout
 from autoglm_core.privacy.messages import Message, MessageKind
@@ -115,6 +117,24 @@ def result_sum(result: at_coordinator.SumResult) -> tuple[list[int], list[int]]:
 
 
 Interfere = Callable[[str, Message], Message | None]
+Step = Callable[[], object]
+
+
+class Where(Enum):
+    """What can make a step that is under way come to nothing."""
+
+    NETWORK = auto()
+    SITE = auto()
+    COORDINATOR = auto()
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A step that is under way: a message on the network, or something that happens inside one side."""
+
+    site: str
+    step: Step
+    where: Where = Where.NETWORK
 
 
 @dataclass
@@ -128,15 +148,19 @@ class Wire:
     interfere: Interfere = lambda _, message: message
     site_specs: Mapping[str, SessionSpec] = field(default_factory=dict)
     seed: int = 0
-    report_lost: bool = False
-    """Silent sites are reported as lost at once; otherwise the deadline ends each phase."""
+    reported: Collection[str] = ()
+    """Silent sites that are reported as lost when they ought to speak; the others' phase ends at its deadline."""
+    late: Collection[str] = ()
+    """Silent sites that do speak in the end, after they were declared lost."""
+    duplicates: float = 0.0
+    """How likely it is that a message is delivered once more, after others."""
     late_input: bool = True
     """Inputs come after the shares; otherwise before."""
     earlier: Mapping[str, tuple[at_site.RecordRelease, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.coordinator = CoordinatorSession(self.spec, self.deployment.roster)
-        self.sites = {site: self._site(site) for site in self.spec.cohort}
+        self.sites = {site: self._site(site) for site in self.spec.cohort if site in self.deployment.keys}
         self.outcome: at_coordinator.Completed | at_coordinator.Aborted | None = None
         self.left: dict[str, list[bytes]] = {site: [] for site in self.spec.cohort}
         self.messages: dict[tuple[str, MessageKind], Message] = {}
@@ -150,7 +174,9 @@ class Wire:
         self.stored_shares: list[tuple[str, Message]] = []
         self.persists = True
         self.order = Random(self.seed)
-        self.pending: deque[Callable[[], None]] = deque()
+        self.pending: deque[Pending] = deque()
+        self._held: dict[str, Step] = {}
+        self._delivered: set[tuple[str, Message]] = set()
 
     def _site(self, site: str) -> SiteSession:
         return SiteSession(
@@ -167,12 +193,19 @@ class Wire:
         """Until the coordinator has an outcome and nothing is under way."""
         self.begin()
         self.settle()
-        for _ in range(len(Phase)):
-            if self.outcome is not None:
-                return self.outcome
-            self.feed(at_coordinator.Deadline())
+        while self.outcome is None:
+            self._end_phase()
             self.settle()
-        raise AssertionError(f"hangs in {self.coordinator.phase}")
+        return self.outcome
+
+    def _end_phase(self) -> None:
+        """The deadline, once nothing is under way: a session that waits for nobody, or goes on waiting, hangs."""
+        coordinator, phase = self.coordinator, self.coordinator.phase
+        assert coordinator.waiting, f"hangs in {phase}: nobody is waited for"
+        self.feed(at_coordinator.Deadline())
+        assert self.coordinator is not coordinator or coordinator.phase is not phase, f"hangs in {phase}"
+        for site in list(self._held):
+            self._send_held(site)
 
     def begin(self) -> None:
         """Offers are out, sites start."""
@@ -186,7 +219,13 @@ class Wire:
         """Deliver until nothing is under way, in an order that the seed chooses."""
         while self.pending:
             self.pending.rotate(self.order.randrange(len(self.pending)))
-            self.pending.popleft()()
+            self._take(self.pending.popleft())
+
+    def _take(self, pending: Pending) -> None:
+        """One step; of a message, perhaps not for the last time."""
+        pending.step()
+        if pending.where is Where.NETWORK and self.order.random() < self.duplicates:
+            self.pending.append(pending)
 
     def tell(self, site: str, event: at_site.SiteEvent) -> list[at_site.SiteInstruction]:
         """One event at a site, and what follows from it."""
@@ -201,30 +240,42 @@ class Wire:
         """One event at the coordinator, and what follows from it."""
         instructions = self.coordinator.handle(event)
         for instruction in instructions:
-            match instruction:
-                case at_coordinator.SendTo(site_id=site, message=message):
-                    self._relay(site, message)
-                case at_coordinator.PersistSurvivors():
-                    self.stored, self.stored_running = instruction, instruction.running_sum.to_bytes()
-                    if self.persists:
-                        self.feed(at_coordinator.Persisted())
-                case at_coordinator.PersistShare(site_id=site, message=message):
-                    self.stored_shares.append((site, message))
-                case at_coordinator.Blamed(site_id=site):
-                    self.blamed.append(site)
-                case at_coordinator.Completed() | at_coordinator.Aborted():
-                    assert self.outcome is None, "two outcomes"
-                    self.outcome = instruction
+            self._obey(instruction)
         return instructions
+
+    def _obey(self, instruction: at_coordinator.CoordinatorInstruction) -> None:
+        match instruction:
+            case at_coordinator.SendTo(site_id=site, message=message):
+                self._relay(site, message)
+            case at_coordinator.PersistSurvivors():
+                self.stored, self.stored_running = instruction, instruction.running_sum.to_bytes()
+                self._survivors_stored()
+            case at_coordinator.PersistShare(site_id=site, message=message):
+                self.stored_shares.append((site, message))
+            case at_coordinator.Blamed(site_id=site):
+                self.blamed.append(site)
+            case at_coordinator.Completed() | at_coordinator.Aborted():
+                assert self.outcome is None, "two outcomes"
+                self.outcome = instruction
+
+    def _survivors_stored(self) -> None:
+        if self.persists:
+            self.feed(at_coordinator.Persisted())
 
     def _relay(self, site: str, message: Message) -> None:
         shown = self.interfere(site, message)
         if shown is not None:
             self.shown[site, shown.kind] = shown
-            self.pending.append(lambda: self._deliver(site, shown))
+            self.pending.append(Pending(site, lambda: self._deliver(site, shown)))
 
     def _deliver(self, site: str, message: Message) -> None:
-        self.tell(site, at_site.Received(message))
+        try:
+            self.tell(site, at_site.Received(message))
+        except IllegalEvent:
+            # As an agent does; only what came before may come out of turn.
+            if (site, message) not in self._delivered:
+                raise
+        self._delivered.add((site, message))
 
     def _carry_out(self, site: str, instruction: at_site.SiteInstruction) -> None:
         match instruction:
@@ -244,22 +295,30 @@ class Wire:
     def _leave(self, site: str, message: Message, event: at_coordinator.CoordinatorEvent, data: bytes) -> None:
         phase = SPEAKS_IN[message.kind]
         silent_from = self.drops.get(site)
-        if silent_from is not None and DROPPABLE.index(phase) >= DROPPABLE.index(silent_from):
-            if self.report_lost:
-                self.pending.append(lambda: self._lose(site))
+        silent = silent_from is not None and DROPPABLE.index(phase) >= DROPPABLE.index(silent_from)
+        if silent and site in self.reported:
+            self.pending.append(Pending(site, lambda: self._lose(site), Where.COORDINATOR))
+        if silent and site not in self.late:
             return
         self.left[site].append(data)
         self.messages[site, message.kind] = message
-        self.pending.append(lambda: self._arrive(site, event))
+        self._held[site] = lambda: self._arrive(event)
+        if not silent:
+            self._send_held(site)
+
+    def _send_held(self, site: str) -> None:
+        self.pending.append(Pending(site, self._held.pop(site)))
 
     def _lose(self, site: str) -> None:
         self.feed(at_coordinator.SiteLost(site))
+        if site in self._held:
+            self._send_held(site)
 
-    def _arrive(self, site: str, event: at_coordinator.CoordinatorEvent) -> None:
+    def _arrive(self, event: at_coordinator.CoordinatorEvent) -> None:
         self.feed(event)
 
 
-def completed(outcome: at_coordinator.Completed | at_coordinator.Aborted) -> at_coordinator.SumResult:
+def completed(outcome: at_coordinator.Completed | at_coordinator.Aborted | None) -> at_coordinator.SumResult:
     """The sum, or a failed assertion that names the abort."""
     assert isinstance(outcome, at_coordinator.Completed), outcome
     return outcome.result

@@ -10,12 +10,18 @@ from autoglm.study_file import NaturalSplit, load_study
 
 STUDIES = Path(__file__).with_name("studies")
 SYNTHETIC = STUDIES / "synthetic.yaml"
+DURABLE = STUDIES / "durable.yaml"
 HEART = Path(__file__).parents[2] / "examples" / "heart.yaml"
 
 
 def synthetic(*, trials: int | None = None) -> Simulation:
     """Four sites without work, one device class."""
     return simulation_of(load_study(SYNTHETIC), trials=trials)
+
+
+def durable(*, trials: int | None = None) -> Simulation:
+    """Three sites, none of whom can be missing, and one TUNE."""
+    return simulation_of(load_study(DURABLE), trials=trials)
 
 
 def heart(*, trials: int | None = None) -> Simulation:

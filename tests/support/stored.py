@@ -15,11 +15,12 @@ from autoglm_core.trial import Trial
 
 @dataclass(frozen=True)
 class StoredRound:
-    """A committed round; round 0 is the initial model. `weights`: their SHA-256."""
+    """A committed round; round 0 is the initial model. `weights` and `state` of the aggregator: their SHA-256."""
 
     tune_key: str
     round: int
     weights: str
+    state: str | None
     session: bytes
     survivors: tuple[str, ...]
     dropped: tuple[str, ...]
@@ -28,10 +29,10 @@ class StoredRound:
 
 @dataclass(frozen=True)
 class OpenSession:
-    """A session whose survivors are fixed and whose sum was not used yet. `shares`: sites that gave theirs."""
+    """A session whose survivors are fixed and whose sum was not used yet. `givers`: sites whose shares are stored."""
 
     spec: SessionSpec
-    shares: int
+    givers: tuple[str, ...]
 
 
 class Stored:
@@ -70,6 +71,7 @@ class Stored:
                 row["tune_key"],
                 row["round"],
                 row["model"],
+                row["aggregator_state"],
                 row["session_id"],
                 tuple(json.loads(row["survivors"])),
                 tuple(json.loads(row["dropped"])),
@@ -90,9 +92,14 @@ class Stored:
 
     def open_sessions(self) -> list[OpenSession]:
         """Sessions between the durable survivor list and the use of their sum."""
-        shares = "SELECT COUNT(*) FROM unmask_shares WHERE unmask_shares.session_id = sessions.session_id"
-        rows = self._rows(f"SELECT spec, ({shares}) FROM sessions")  # noqa: S608  a constant
-        return [OpenSession(SessionSpec.decode(spec), given) for spec, given in rows]
+        rows = self._rows(
+            "SELECT spec, GROUP_CONCAT(site_id) FROM sessions LEFT JOIN unmask_shares USING (session_id) "
+            "GROUP BY session_id"
+        )
+        return [
+            OpenSession(SessionSpec.decode(spec), tuple(sorted(filter(None, (given or "").split(",")))))
+            for spec, given in rows
+        ]
 
     def _rows(self, query: str, *values: object) -> list[Any]:
         with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=10.0)) as connection:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from autoglm_agent.audit import AuditLog, verify
-from autoglm_agent.egress import CHUNK_BYTES, KINDS, Egress
+from autoglm_agent.egress import CHUNK_BYTES, FROM_SITES, KINDS, Egress
 from autoglm_agent.errors import NotAllowedOut
 from autoglm_agent.outgoing import (
     AcceptTask,
@@ -85,6 +85,12 @@ def test_an_allowed_message_is_recorded_with_the_hash_of_what_leaves(
         assert entries == []
 
 
+@pytest.mark.parametrize("kind", FROM_SITES, ids=lambda kind: kind.label)
+def test_a_session_message_is_recorded_as_what_it_is(egress: Egress, path: Path, kind: MessageKind) -> None:
+    egress.admit(SendInSession(bytes(32), replace(ADVERT, kind=kind), "s-1"))
+    assert [entry.kind for entry in verify(path)] == [f"session-{kind.label}"]
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -92,6 +98,7 @@ def test_an_allowed_message_is_recorded_with_the_hash_of_what_leaves(
         RefuseTask(replace(TASK, trial="age 63, chol 233"), RefusalCode.BUSY),
         RefuseTask(TASK, "cannot open /srv/heart.csv"),  # type: ignore[arg-type]
         FailTask(TASK, "busy"),  # type: ignore[arg-type]
+        FailTask(TASK, RefusalCode.BAD_SHARE, "the site with 233"),
         AnswerCheck("12", RefusalCode.OK, "column 'age' is missing"),
         AnswerProbe(TASK, SealedMetrics(b"")),
         AnswerProbe(TASK, SealedMetrics(bytes(2**20 + 1))),

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from autoglm_agent import ledger as ledger_module
 from autoglm_agent.errors import AlreadyRunning, NotJoined, SessionReused, StateDamaged, UnknownStudy
 from autoglm_agent.ledger import Ledger, StudyState
 from autoglm_agent.state import StateFolder
 from autoglm_core.codes import RefusalCode
+from autoglm_core.privacy.errors import UnmaskIncomplete
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.privacy.site_events import RecordRelease
 
@@ -53,10 +57,15 @@ def test_a_release_is_found_by_each_of_its_models_and_only_for_its_purpose(ledge
     again.close()
 
 
-def test_the_first_release_of_a_model_stands(ledger: Ledger) -> None:
+@pytest.mark.parametrize("change", [{"survivors": ("a", "b")}, {"input_hash": "22"}], ids=str)
+def test_the_first_release_of_a_model_stands(ledger: Ledger, change: dict[str, Any]) -> None:
+    """Also where both sessions were admitted before either released."""
     ledger.record_release(RELEASE)
-    ledger.record_release(RecordRelease(("a", "b", "c", "d"), ("m1",), Purpose.TRAIN, "22"))
+    ledger.record_release(RELEASE)
+    with pytest.raises(UnmaskIncomplete):
+        ledger.record_release(replace(RELEASE, models=("m0", "m1"), **change))
     assert ledger.releases(["m1"], Purpose.TRAIN) == [RELEASE]
+    assert ledger.releases(["m0"], Purpose.TRAIN) == [], "nothing of what was refused is kept"
 
 
 def test_an_approval_stands_for_the_same_study_and_lapses_with_another_hash(ledger: Ledger) -> None:
@@ -91,6 +100,21 @@ def test_an_older_roster_stays_accepted_for_its_studies(ledger: Ledger) -> None:
     assert latest is not None and latest.hash == "r2"
     assert older is not None and older.body == b"r1"
     assert never is None
+
+
+def test_offers_that_nobody_answers_push_out_one_another_and_no_decision(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "MOST_UNANSWERED", 8)
+    offer(ledger)
+    ledger.decide("s-1", StudyState.APPROVED)
+    ledger.offer_roster("accepted", b"body")
+    ledger.accept_roster("accepted")
+    for number in range(20):
+        ledger.offer_study(f"s{number}", study_hash="h", body=b"body", roster_hash="r")
+        ledger.offer_roster(f"r{number}", b"body")
+    assert [entry.study_id for entry in ledger.studies()] == ["s-1", *(f"s{number}" for number in range(12, 20))]
+    assert [entry.hash for entry in ledger.rosters()] == ["accepted", *(f"r{number}" for number in range(12, 20))]
 
 
 def test_secrets_are_for_this_user_alone_and_survive_a_second_prepare(tmp_path: Path) -> None:

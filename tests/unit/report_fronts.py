@@ -21,6 +21,7 @@ from autoglm_core.trial import StageName, StageRecord, Trial, TrialState
 from support.search_trials import ACCURACY, ENERGY, LATENCY, measured, searched_study, validated
 
 PROTECTION: Json = {"secure_sum": True, "minimum_cohort": 3, "not_protected": ["global model", "crafted models"]}
+BLAMED: Json = {"site": "va", "code": "bad-share", "purpose": "train", "round": 2, "readmitted": False}
 TESTED = Measurement(0.93, 0.01, 360, Provenance.SECURE_SUM, Split.TEST)
 
 
@@ -111,6 +112,7 @@ def result_of(*trials: Trial) -> Json:
         trials=trials,
         tests={2: {"accuracy": TESTED}},
         protection=PROTECTION,
+        blamed=[BLAMED],
         stopped="trials",
         study_seconds=131.23,
     )
@@ -131,6 +133,7 @@ def test_the_result_is_plain_json_of_the_agreed_form() -> None:
         {"trial": 1, "accuracy": 0.90, "latency_p95_ms": 1.0},
     ]
     assert result["best"] == {"one-core": 2, "two-core": 2}
+    assert (result["protection"], result["blamed"]) == (PROTECTION, [BLAMED])
     assert Trial.from_json(result["trials"][1]) == trial(2, 0.97, 2.0)
 
 
@@ -182,7 +185,7 @@ def test_the_configuration_file_reads_back_as_the_configuration() -> None:
     pick = trial(2, 0.97, 2.0)
     text = configuration_yaml(pick, study_id="searched-7f3a", study_hash="ab" * 32, device_class="one-core")
     value = yaml.safe_load(text)
-    assert Configuration.from_json(value) == pick.configuration
+    assert Configuration.from_json({part: value[part] for part in ("tune", "deploy")}) == pick.configuration
     assert (value["study"], value["trial"], value["device_class"]) == ("searched-7f3a", 2, "one-core")
 
 

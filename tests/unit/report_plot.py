@@ -27,6 +27,7 @@ def result(*, total: int = 24, objectives: tuple[Objective, ...] = THREE) -> Jso
         trials=search(study, total=total) if total else [],
         tests={},
         protection={},
+        blamed=[],
         stopped="trials",
         study_seconds=1.0,
     )

@@ -47,8 +47,16 @@ def test_the_known_files_come_out_whole(tmp_path: Path) -> None:
         archive(("model.onnx", b"x"), ("evil.sh", b"x")),
         archive(("model.onnx", b"x"), ("model.onnx", b"y")),
         archive(("model.onnx", b""), kind=tarfile.SYMTYPE),
+        archive(("model.onnx", b""), kind=tarfile.GNUTYPE_SPARSE),
+        archive(("model.onnx", b""), kind=tarfile.XHDTYPE) * 2000,
+        archive(("model.onnx", b""), kind=tarfile.GNUTYPE_LONGNAME)[:512] * 5000,
+        archive(("model.onnx", b"x" * 600))[:1024],
+        b"\xff" * 512,
     ],
-    ids=["garbage", "no-model", "parent", "absolute", "stranger", "twice", "link"],
+    ids=[
+        *("garbage", "no-model", "parent", "absolute", "stranger", "twice", "link"),
+        *("sparse", "headers", "long-names", "cut", "not-utf-8"),
+    ],
 )
 def test_everything_else_is_refused(content: bytes) -> None:
     with pytest.raises(BadPick):

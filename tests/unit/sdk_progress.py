@@ -39,6 +39,17 @@ def test_nothing_is_claimed_before_it_is_known() -> None:
     assert "nan" not in line
 
 
+def test_a_study_that_waits_says_why() -> None:
+    waiting = replace(RUNNING, error_code="cohort-too-small", error="waits for sites")
+    assert plain_line(waiting).endswith("waits for sites")
+    assert "  waits for sites" in panel_lines(waiting)
+    stream = io.StringIO()
+    view = PlainLines(stream)
+    for progress in (RUNNING, waiting, waiting, RUNNING):
+        view.show(progress)
+    assert len(stream.getvalue().splitlines()) == 3, "at once, and once"
+
+
 def test_a_study_that_is_over_speaks_of_no_round() -> None:
     over = replace(RUNNING, state="completed", stage="", round=0, sites=0, sites_wanted=0)
     assert "round" not in plain_line(over) + "".join(panel_lines(over))

@@ -54,7 +54,7 @@ def test_a_study_has_the_documented_defaults() -> None:
     assert study.rungs == (10,)
     assert (study.sampler.name, study.seed, study.sampler.variants, study.sampler.batch) == ("tpe", 0, 2, 4)
     assert (study.protection.secure_sum, study.protection.minimum_cohort) == (True, 3)
-    assert (study.protection.ring_bits, study.protection.clip) == (32, 16.0)
+    assert (study.protection.ring_bits, study.protection.clip, study.protection.random_k) == (32, 16.0, 1.0)
     assert (study.split.train, study.split.validation, study.split.test) == (0.6, 0.2, 0.2)
     assert not study.public_data
     assert isinstance(study.schema, TableSchema)
@@ -62,6 +62,16 @@ def test_a_study_has_the_documented_defaults() -> None:
     assert [column.kind for column in study.schema.features] == [ColumnKind.NUMBER, ColumnKind.CATEGORY]
     assert study.schema.class_names == ("no", "yes")
     assert study.schema.position("ill") == 3
+
+
+@pytest.mark.parametrize(
+    ("protection", "clip"), [({}, 16.0), ({"ring_bits": 16}, 1.0), ({"ring_bits": 16, "clip": 0.1}, 0.1)], ids=str
+)
+def test_sixteen_bits_have_a_clip_of_their_own(protection: Json, clip: float) -> None:
+    """With the usual one, most of what they can say would lie above what any update says."""
+    study = parse_study(declared(protection=protection), FACTS)
+    assert study.protection.clip == clip
+    assert Study.from_json(json.loads(canonical_json(study.to_json()))).protection == study.protection
 
 
 def test_constraints_are_sorted_into_those_on_configurations_and_those_on_outcomes() -> None:
@@ -75,6 +85,7 @@ CHANGES: dict[str, Json] = {
     "plain": {},
     "weighted": {"objectives": None, "weighted": {"accuracy": 0.75, "latency_p95_ms": 0.25}},
     "trusted": {"protection": {"secure_sum": "off", "minimum_cohort": 1, "ring_bits": 16, "clip": 2}},
+    "sparse": {"protection": {"ring_bits": 16, "random_k": 0.1}},
     "options": {"model": {"name": "mlp", "options": {"layers": [8, 4], "dropout": 0.1, "bias": True}}},
     "reference": {"reference": {"tune": {"rate": 1}}},
     "image": {"schema": {"form": "image", "height": 8, "width": 8, "scale": 16, "classes": [0, 1]}},
@@ -115,6 +126,7 @@ def test_spellings_do_not_change_the_hash() -> None:
         {"rounds": 11},
         {"budget": {"trials": 5}},
         {"protection": {"minimum_cohort": 4}},
+        {"protection": {"random_k": 0.5}},
         {"objectives": {"accuracy": "maximize"}},
         {"search": {"tune": {"width": [16, 64], "rate": "loguniform(1e-4, 1)"}}, "constraints": None},
         {"schema": {**DECLARED["schema"], "missing": []}},
@@ -185,6 +197,13 @@ def test_a_declared_reference_may_be_partial() -> None:
         ({"protection": {"secure_sum": "of"}}, "protection.secure_sum", "one of required, off", "off"),
         ({"protection": {"minimum_cohort": 2}}, "protection.minimum_cohort", "between 3", None),
         ({"protection": {"ring_bits": 24}}, "protection.ring_bits", "16 or 32", None),
+        ({"protection": {"random_k": 0}}, "protection.random_k", "above 0 and at most at 1", None),
+        ({"protection": {"random_k": 1.01}}, "protection.random_k", "above 0 and at most at 1", None),
+        ({"protection": {"random_k": -0.5}}, "protection.random_k", "above 0 and at most at 1", None),
+        ({"protection": {"random_k": "half"}}, "protection.random_k", "must be a number", None),
+        ({"protection": {"random_k": True}}, "protection.random_k", "must be a number", None),
+        ({"protection": {"randomk": 0.5}}, "protection.randomk", "is not a key here", "random_k"),
+        ({"protection": {"ring_bits": 16, "clip": 0}}, "protection.clip", "above 0", None),
         ({"split": {"test": 0.3}}, "split", "must sum to 1", None),
         ({"objectives": {"acuracy": "maximize"}}, "objectives.acuracy", "is no metric of", "accuracy"),
         ({"objectives": {"accuracy": "maximise"}}, "objectives.accuracy", "must be one of", "maximize"),

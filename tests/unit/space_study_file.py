@@ -76,6 +76,9 @@ def test_scalars_are_those_of_yaml_1_2() -> None:
         ("", 1, "is empty"),
         ("a: " + "[" * 30 + "]" * 30, 1, "nested too deeply"),
         ("a: \x00", 1, "a character"),
+        ('a: "\\U7fffffff"\n', 1, "a character"),
+        ('a: "\\ud800"\n', 1, "half a character"),
+        (f"%YAML 1.{'9' * 5000}\n---\na: 1\n", 1, "a character"),
         ("a" * 2_000_000, 1, "longer than"),
     ],
 )

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
 from autoglm_coordinator.federation.transport import AgentFacts, AgentLost, Link
+
+MOST_WAITING = 8
+"""Answers of one agent to one task that nobody took yet: the protocol asks for one at a time."""
 
 
 class Inbox:
@@ -22,21 +26,36 @@ class Inbox:
         self._fleet = fleet
         self.key = key
         self.members = members
-        self._queue: asyncio.Queue[Any] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+        self._waiting: Counter[str] = Counter()
 
-    def put(self, event: object) -> None:
-        """Deliver."""
-        self._queue.put_nowait(event)
+    def put(self, agent_id: str, event: object) -> bool:
+        """Deliver; False, and nothing is kept, where `MOST_WAITING` of that agent wait already."""
+        if self._waiting[agent_id] >= MOST_WAITING:
+            return False
+        self._waiting[agent_id] += 1
+        self._queue.put_nowait((agent_id, event))
+        return True
+
+    def lose(self, agent_id: str) -> None:
+        """Tell that the agent's stream ended; unlike what an agent says this is never dropped."""
+        self._waiting[agent_id] += 1
+        self._queue.put_nowait((agent_id, AgentLost(agent_id)))
+
+    @property
+    def empty(self) -> bool:
+        """Whether `get` would wait."""
+        return self._queue.empty()
 
     async def get(self, until: float | None = None) -> Any:
         """The next event; None once the loop's clock passes `until` (seconds)."""
-        if not self._queue.empty():
-            return self._queue.get_nowait()
         try:
-            async with asyncio.timeout_at(until):
-                return await self._queue.get()
+            async with asyncio.timeout_at(until if self._queue.empty() else None):
+                agent_id, event = await self._queue.get()
         except TimeoutError:
             return None
+        self._waiting[agent_id] -= 1
+        return event
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +96,7 @@ class Fleet:
     def _lost(self, agent_id: str) -> None:
         for inbox in self._inboxes.values():
             if agent_id in inbox.members:
-                inbox.put(AgentLost(agent_id))
+                inbox.lose(agent_id)
 
     def link(self, agent_id: str) -> Link | None:
         """The agent's stream, if it has one."""
@@ -112,8 +131,7 @@ class Fleet:
         inbox = self._inboxes.get(key)
         if inbox is None or agent_id not in inbox.members:
             return False
-        inbox.put(event)
-        return True
+        return inbox.put(agent_id, event)
 
     def notify(self) -> None:
         """Wake whoever waits in `changed`: an agent came or went, a decision was made."""

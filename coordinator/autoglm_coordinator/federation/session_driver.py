@@ -12,11 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from autoglm_coordinator.federation.blame import Blames, Verdicts
 from autoglm_coordinator.federation.fleet import Fleet, Inbox
+from autoglm_coordinator.federation.session_failed import SessionFailed
 from autoglm_coordinator.federation.transport import AgentLost, CancelTask, Declined, OfferSession, SessionSend
 from autoglm_coordinator.store.api import SessionRecord, Store
 from autoglm_core.codes import RefusalCode
-from autoglm_core.errors import AutoglmError, Kind
+from autoglm_core.errors import AutoglmError
+from autoglm_core.privacy.blame import BlameCode
 from autoglm_core.privacy.coordinator_events import (
     Aborted,
     Blamed,
@@ -35,7 +38,8 @@ from autoglm_core.privacy.coordinator_events import (
     SumResult,
 )
 from autoglm_core.privacy.coordinator_session import CoordinatorSession, Phase
-from autoglm_core.privacy.messages import Message, MessageKind
+from autoglm_core.privacy.masks import Parallel
+from autoglm_core.privacy.messages import Message
 from autoglm_core.privacy.roster import Roster
 from autoglm_core.privacy.session_spec import SessionSpec
 from autoglm_core.privacy.vectors import MaskedVector
@@ -44,26 +48,6 @@ from autoglm_core.task import Manifest, TaskId
 LOG = logging.getLogger(__name__)
 LASTING = frozenset({RefusalCode.DIVERGED, RefusalCode.NON_FINITE})
 """Training is a function of model, rows and seed: where it left the finite numbers, it does so again."""
-
-
-class SessionFailed(AutoglmError):
-    """A session ended without a sum. `declined`: codes that agents gave, by how often.
-
-    `lasting`: one of them says that the same work would end alike, so that a new session cannot pass.
-    """
-
-    code = "session-failed"
-    kind = Kind.ABORTED
-
-    def __init__(self, *, purpose: str, reason: str, declined: str = "", lasting: bool = False) -> None:
-        told = f"; agents said: {declined}" if declined else ""
-        data = {"declined": declined} if declined else {}
-        super().__init__(
-            f"a {purpose} session ended without a sum: {reason}{told}", purpose=purpose, reason=reason, **data
-        )
-        self.reason = reason
-        self.declined = declined
-        self.lasting = lasting
 
 
 @dataclass(frozen=True)
@@ -78,6 +62,15 @@ class Deadlines:
         return (self.work if phase is Phase.MASK else self.answer).total_seconds()
 
 
+@dataclass(eq=False)
+class _Uploaded:
+    """A vector, until `event` is taken out or its call ends. `settled`: it is in the sum, or dropped."""
+
+    site_id: str
+    event: MaskedArrived | None
+    settled: asyncio.Future[None]
+
+
 class ActiveSession:
     """A session while it runs: its machine, its inbox and what agents answered."""
 
@@ -90,8 +83,10 @@ class ActiveSession:
         fleet: Fleet,
         store: Store,
         deadlines: Deadlines,
+        verdicts: Verdicts,
     ) -> None:
         self.spec = machine.spec
+        self.verdicts = verdicts
         self.task = task
         self.inbox = inbox
         self._machine = machine
@@ -101,7 +96,27 @@ class ActiveSession:
         self.seconds: dict[str, float] = {}
         """Wall time by phase."""
         self._declined: dict[str, str] = {}
+        self._unsettled: set[asyncio.Future[None]] = set()
+        self._resumed = False
         self._result: SumResult | None = None
+
+    async def take(self, event: MaskedArrived) -> bool:
+        """Hand a vector over; returns when nothing here refers to it any more. False: it came too late."""
+        uploaded = _Uploaded(event.site_id, event, asyncio.get_running_loop().create_future())
+        self._unsettled.add(uploaded.settled)
+        try:
+            if not self._fleet.deliver(self.task.sequence, event.site_id, uploaded):
+                return False
+            await uploaded.settled
+            return True
+        finally:
+            uploaded.event = None
+            self._unsettled.discard(uploaded.settled)
+
+    def end(self) -> None:
+        """Nothing is taken from the inbox any more."""
+        for settled in self._unsettled:
+            _settle(settled)
 
     async def run(self, offer: OfferSession | None) -> SumResult:
         """Offer (None: it was, before a restart), answer, and wait until there is a sum.
@@ -109,6 +124,7 @@ class ActiveSession:
         Raises:
             SessionFailed: too few sites stayed, or one of the protocol's aborts.
         """
+        self._resumed = offer is None
         await self._apply(Opened())
         for site in self.spec.cohort:
             link = self._fleet.link(site)
@@ -127,36 +143,71 @@ class ActiveSession:
         phase = self._machine.phase
         until = asyncio.get_running_loop().time() + self._deadlines.of(phase)
         while self._result is None and self._machine.phase is phase:
-            event = await self.inbox.get(until)
-            await self._apply(Deadline() if event is None else self._translate(event))
+            todo = [await self._receive(await self.inbox.get(until))]
+            # Shares that came together are stored by one commit; each is acknowledged after it.
+            while phase is Phase.UNMASK and not self.inbox.empty:
+                todo.append(await self._receive(await self.inbox.get()))
+            await asyncio.gather(*map(self._carry_all_out, todo))
 
-    def _translate(self, event: object) -> CoordinatorEvent:
+    async def _receive(self, event: object) -> list[CoordinatorInstruction]:
+        if not isinstance(event, _Uploaded):
+            if isinstance(event, Declined) and event.accused:
+                await self.verdicts.accuse(event.agent_id, event.accused)
+            translated = self._translate(event)
+            return [] if translated is None else await self._handle(translated)
+        instructions = await self._handle(event)
+        _settle(event.settled)
+        await asyncio.sleep(0)  # its call lets go of the vector before the sum is copied to be stored
+        return instructions
+
+    def _translate(self, event: object) -> CoordinatorEvent | None:
+        """None: what belongs to another kind of task, though a site sent it under this one's number."""
         match event:
+            case None:
+                return Deadline()
             case AgentLost(agent_id=site):
                 return SiteLost(site)
             case Declined(agent_id=site, code=code):
                 self._declined[site] = code
                 return SiteLost(site)
+            case Received():
+                return event
             case _:
-                return event  # type: ignore[return-value]  # the service delivers events of this union alone
+                return None
 
     async def _apply(self, event: CoordinatorEvent) -> None:
-        for instruction in await self._handle(event):
+        await self._carry_all_out(await self._handle(event))
+
+    async def _carry_all_out(self, instructions: list[CoordinatorInstruction]) -> None:
+        for instruction in instructions:
             await self._carry_out(instruction)
 
-    async def _handle(self, event: CoordinatorEvent) -> list[CoordinatorInstruction]:
+    async def _handle(self, event: CoordinatorEvent | _Uploaded) -> list[CoordinatorInstruction]:
         try:
-            # Adding a vector and removing masks are milliseconds of numpy: they stay off the event loop. All else is
-            # shorter than a thread takes to wake.
-            if isinstance(event, MaskedArrived) or _may_complete(event):
+            if isinstance(event, _Uploaded):
+                return await asyncio.to_thread(self._add, event)
+            if self._is_long():
                 return await asyncio.to_thread(self._machine.handle, event)
             return self._machine.handle(event)
         except AutoglmError as error:
-            if not isinstance(event, Received | MaskedArrived):
+            if not isinstance(event, Received | _Uploaded):
                 raise
             # The machine is unchanged. Whoever breaks the protocol is out of this session; the others go on.
             LOG.warning("session %s: site %s: %s", self.spec.session_id.hex()[:12], event.site_id, error.code)
             return await asyncio.to_thread(self._machine.handle, SiteLost(event.site_id))
+
+    def _add(self, uploaded: _Uploaded) -> list[CoordinatorInstruction]:
+        """Numpy, so off the event loop. The thread's queue keeps its arguments a moment too long for a vector."""
+        event, uploaded.event = uploaded.event, None
+        return [] if event is None else self._machine.handle(event)
+
+    def _is_long(self) -> bool:
+        """Whether masks may be removed, which stays off the event loop; all else is shorter than a thread's waking.
+
+        Any event of the last phase may end it, a lost site and the deadline too; a session that is taken up again may
+        find all its answers in the store.
+        """
+        return self._machine.phase is Phase.UNMASK or self._resumed
 
     async def _carry_out(self, instruction: CoordinatorInstruction) -> None:
         match instruction:
@@ -170,18 +221,21 @@ class ActiveSession:
             case PersistShare(site_id=site, message=message):
                 await self._store.put_unmask_share(self.spec.session_id, site, message.encode())
             case Blamed(site_id=site, code=code):
-                LOG.warning("session %s: site %s is to blame: %s", self.spec.session_id.hex()[:12], site, code)
+                await self.verdicts.blame(site, BlameCode(code))
             case Completed(result=result):
                 self._result = result
-            case Aborted(code=code):
+            case Aborted(code=code, data=data):
+                if code == BlameCode.BAD_DEALER:
+                    await self.verdicts.blame(str(data["site"]), BlameCode.BAD_DEALER)
                 raise self._failed(code)
 
     async def _persist(self, point: PersistSurvivors) -> None:
+        self.verdicts.survivors = point.survivors
         await self._store.put_survivors(
             self.spec.session_id,
             spec=self.spec.encode(),
             survivors=point.survivors,
-            running_sum=point.running_sum.to_bytes(),
+            running_sum=await asyncio.to_thread(point.running_sum.to_bytes),
             record=point.record,
         )
 
@@ -190,17 +244,38 @@ class ActiveSession:
         for code in self._declined.values():
             counts[code] = counts.get(code, 0) + 1
         told = ", ".join(f"{code} x{count}" for code, count in sorted(counts.items()))
-        lasting = not LASTING.isdisjoint(self._declined.values())
-        return SessionFailed(purpose=str(self.spec.purpose), reason=reason, declined=told, lasting=lasting)
+        lasting = not self.verdicts.repeatable or not LASTING.isdisjoint(self._declined.values())
+        return SessionFailed(
+            purpose=str(self.spec.purpose),
+            reason=reason,
+            declined=told,
+            blamed=self.verdicts.named,
+            lasting=lasting,
+        )
 
 
 class SessionDriver:
-    """Opens sessions, and lets the service find them by session id."""
+    """Opens sessions, and lets the service find them by session id.
 
-    def __init__(self, *, fleet: Fleet, store: Store, deadlines: Deadlines) -> None:
+    `parallel`, `parts`: how masks are removed, as `CoordinatorSession` has it.
+    """
+
+    def __init__(
+        self,
+        *,
+        fleet: Fleet,
+        store: Store,
+        blames: Blames,
+        deadlines: Deadlines,
+        parallel: Parallel = map,
+        parts: int = 1,
+    ) -> None:
         self._fleet = fleet
         self._store = store
+        self._blames = blames
         self._deadlines = deadlines
+        self._parallel = parallel
+        self._parts = parts
         self._active: dict[bytes, ActiveSession] = {}
 
     @property
@@ -214,10 +289,10 @@ class SessionDriver:
         Raises:
             SessionFailed: no sum came out; nothing that was stored before is touched.
         """
-        machine = CoordinatorSession(spec, roster)
+        machine = CoordinatorSession(spec, roster, parallel=self._parallel, parts=self._parts)
         task = await self._task(spec)
         offer = OfferSession(task, self._deadlines.work, spec.encode(), manifest.encode())
-        return await self._drive(machine, task, offer)
+        return await self._drive(machine, task, offer, Verdicts(spec, roster, self._blames))
 
     async def unfinished(
         self, purpose: str, manifest: Manifest, *, study_id: str, round_number: int
@@ -242,7 +317,7 @@ class SessionDriver:
             SessionFailed: too few survivors still hold their part; the same sum must be asked for in a new session.
         """
         spec = SessionSpec.decode(record.spec)
-        image = bytearray(await self._store.get_artifact(record.running_sum))
+        image = bytearray(await self._store.get_running_sum(record))
         try:
             machine = CoordinatorSession.resume(
                 spec,
@@ -250,21 +325,33 @@ class SessionDriver:
                 record=record.record,
                 running=MaskedVector.from_bytes(spec.layout, image),
                 unmasked=[(site, Message.decode(message)) for site, message in record.unmask.items()],
+                parallel=self._parallel,
+                parts=self._parts,
             )
         except AutoglmError as error:
             await self._store.close_session(record.session_id)
             raise SessionFailed(purpose=str(spec.purpose), reason=error.code) from error
-        return await self._drive(machine, await self._task(spec), None)
+        verdicts = Verdicts(spec, roster, self._blames)
+        verdicts.survivors = record.survivors
+        return await self._drive(machine, await self._task(spec), None, verdicts)
 
     async def _task(self, spec: SessionSpec) -> TaskId:
         sequence = await self._store.next_sequence()
         return TaskId(spec.study_id, spec.trial, spec.round, spec.attempt, sequence)
 
-    async def _drive(self, machine: CoordinatorSession, task: TaskId, offer: OfferSession | None) -> SumResult:
+    async def _drive(
+        self, machine: CoordinatorSession, task: TaskId, offer: OfferSession | None, verdicts: Verdicts
+    ) -> SumResult:
         spec = machine.spec
         with self._fleet.open_inbox(task.sequence, spec.cohort) as inbox:
             session = ActiveSession(
-                machine, task, inbox, fleet=self._fleet, store=self._store, deadlines=self._deadlines
+                machine,
+                task,
+                inbox,
+                fleet=self._fleet,
+                store=self._store,
+                deadlines=self._deadlines,
+                verdicts=verdicts,
             )
             self._active[spec.session_id] = session
             outcome = "aborted"
@@ -277,6 +364,7 @@ class SessionDriver:
                 raise
             finally:
                 del self._active[spec.session_id]
+                session.end()
                 for site in spec.cohort:
                     link = self._fleet.link(site)
                     if link is not None:
@@ -285,8 +373,9 @@ class SessionDriver:
         return result
 
 
-def _may_complete(event: CoordinatorEvent) -> bool:
-    return isinstance(event, Received) and event.message.kind is MessageKind.UNMASK
+def _settle(settled: asyncio.Future[None]) -> None:
+    if not settled.done():  # its call may be cancelled already
+        settled.set_result(None)
 
 
 def _log_timing(spec: SessionSpec, seconds: Mapping[str, float], survivors: int) -> None:

@@ -7,33 +7,35 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autoglm_compression.updates.mean_delta import mean_delta
+from autoglm_compression.updates.pattern import lanes_for
+from autoglm_coordinator.federation.blame import Blames, SitesBarred
 from autoglm_coordinator.federation.fleet import Fleet
 from autoglm_coordinator.federation.leases import HostLeases
-from autoglm_coordinator.federation.session_driver import SessionDriver, SessionFailed
+from autoglm_coordinator.federation.rounds import remark_on_clip
+from autoglm_coordinator.federation.session_driver import SessionDriver
+from autoglm_coordinator.federation.session_failed import SessionFailed
 from autoglm_core.canonical import canonical_json
 from autoglm_core.counters import CounterLayout
 from autoglm_core.errors import AutoglmError, Kind
 from autoglm_core.measurement import Split
-from autoglm_core.privacy.ring import dequantize_sum, levels_for
+from autoglm_core.privacy.ring import levels_for
 from autoglm_core.privacy.session_spec import SUITE, Purpose, SessionSpec
-from autoglm_core.session_counters import WEIGHT, session_counters
+from autoglm_core.protection import fewest_survivors, minimum_cohort
+from autoglm_core.session_counters import CLIPPED, WEIGHT, session_counters
 from autoglm_core.task import Manifest, ManifestItem
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from autoglm_coordinator.trials.context import StudyContext
     from autoglm_core.counters import Counters
     from autoglm_core.privacy.coordinator_events import SumResult
-    from autoglm_core.privacy.roster import Roster
-    from autoglm_core.study import Study
     from autoglm_core.workload import Vector
 
 LOG = logging.getLogger(__name__)
@@ -41,31 +43,36 @@ ATTEMPTS = 6
 
 
 class CohortTooSmall(AutoglmError):
-    """Too few sites are connected to start a session."""
+    """Too few sites are connected to start a session. `missing`: the names of the others."""
 
     code = "cohort-too-small"
     kind = Kind.UNAVAILABLE
 
-    def __init__(self, *, connected: int, required: int) -> None:
+    def __init__(self, *, connected: int, required: int, missing: str) -> None:
         super().__init__(
-            f"{connected} sites are connected and a session needs {required}: start the missing agents",
+            f"waits for sites: {connected} are connected and a session needs {required}; start the agent of {missing}",
             connected=connected,
             required=required,
+            missing=missing,
         )
 
 
 @dataclass(frozen=True)
 class Request:
-    """One session to run. `weight_cap`: no site's weight is larger. `parameters`: body length, 0 for counters alone."""
+    """One session to run. `weight_cap`: no site's weight is larger.
+
+    `dimension`: parameters of the model whose delta is summed, 0 for counters alone. `counted`: see `Manifest`.
+    """
 
     purpose: Purpose
     items: tuple[ManifestItem, ...]
     split: Split
     trial: str = ""
     round: int = 0
-    parameters: int = 0
+    dimension: int = 0
     weight_cap: int = 1
     seed: str = "00"
+    counted: Mapping[str, str] = field(default_factory=dict)
     whole_cohort: bool = False
 
 
@@ -84,22 +91,33 @@ class Sessions:
     """Runs sessions for studies."""
 
     def __init__(
-        self, *, fleet: Fleet, leases: HostLeases, driver: SessionDriver, store_epoch: int, gather: timedelta
+        self,
+        *,
+        fleet: Fleet,
+        blames: Blames,
+        leases: HostLeases,
+        driver: SessionDriver,
+        store_epoch: int,
+        gather: timedelta,
+        absence: timedelta,
     ) -> None:
         self._fleet = fleet
+        self._blames = blames
         self._leases = leases
         self._driver = driver
         self._store_epoch = store_epoch
         self._gather = gather
+        self._absence = absence
 
     async def run(self, context: StudyContext, request: Request) -> Outcome:
         """Run `request` over the connected sites of the study; an aborted session is retried as a new one.
 
         Raises:
             SessionFailed: every attempt was aborted.
-            CohortTooSmall: too few sites came back in time.
+            CohortTooSmall: too few sites came back in time; another request would fare alike.
+            SitesBarred: too few sites are left without those that broke the secure sum.
         """
-        manifest = Manifest(request.items, request.split, context.constants, request.seed)
+        manifest = Manifest(request.items, request.split, context.constants, request.seed, request.counted)
         failure: AutoglmError | None = None
         finished = await self._finish_interrupted(context, request, manifest)
         if finished is not None:
@@ -110,10 +128,10 @@ class Sessions:
                 spec = self._spec(context, request, manifest, cohort, attempt)
                 async with self._leases.shared(self._hosts(cohort)):
                     result = await self._driver.run(spec, context.roster, manifest)
-            except (SessionFailed, CohortTooSmall) as error:
+            except SessionFailed as error:
                 LOG.warning("%s round %d, attempt %d: %s", request.purpose, request.round, attempt, error.message)
                 failure = error
-                if isinstance(error, SessionFailed) and error.lasting:
+                if error.lasting:
                     break
                 continue
             context.progress.sites = len(result.survivors)
@@ -131,6 +149,8 @@ class Sessions:
         try:
             result = await self._driver.finish(record, context.roster)
         except SessionFailed as error:
+            if error.lasting:
+                raise
             LOG.warning("an interrupted session could not be finished (%s); it is asked for anew", error.reason)
             return None
         return await asyncio.to_thread(_outcome, SessionSpec.decode(record.spec), result)
@@ -139,13 +159,47 @@ class Sessions:
         links = [self._fleet.link(site) for site in cohort]
         return [link.facts.host_id for link in links if link is not None]
 
+    def require_trusted(self, context: StudyContext, *, whole: bool = False) -> None:
+        """Raise `SitesBarred` where the study's sites without those that are barred cannot be a cohort."""
+        trusted = self._trusted(context)
+        required = _required(context, trusted, whole=whole)
+        if len(trusted) < len(context.sites) and len(trusted) < required:
+            named = self._blames.named(context.sites, context.roster)
+            raise SitesBarred(barred=named, left=len(trusted), required=required)
+
+    def _trusted(self, context: StudyContext) -> tuple[str, ...]:
+        return tuple(site for site in context.sites if site not in self._blames.barred)
+
     async def _cohort(self, context: StudyContext, *, whole: bool) -> tuple[str, ...]:
-        """The study's sites that are connected, after waiting a while for all of them; all of them where `whole`."""
-        present = await self._present(context, whole=whole)
+        """The study's sites that are connected, after waiting a while for all of them; all of them where `whole`.
+
+        Where they are too few the study waits longer, and says so. No trial is to blame for that.
+        """
+        self.require_trusted(context, whole=whole)
+        loop, progress = asyncio.get_running_loop(), context.progress
+        until = loop.time() + self._absence.total_seconds()
+        try:
+            while (missing := self._too_small(context, whole=whole)) is not None:
+                if progress.stopping or loop.time() >= until:
+                    raise missing
+                if progress.waiting is None:
+                    LOG.warning("study %s %s", context.study_id, missing.message)
+                progress.waiting = missing
+                await self._fleet.changed(until - loop.time())
+        finally:
+            progress.waiting = None
+        return await self._present(context, whole=whole)
+
+    def _too_small(self, context: StudyContext, *, whole: bool) -> CohortTooSmall | None:
+        present = self._connected(context)
         required = _required(context, present, whole=whole)
-        if len(present) < required:
-            raise CohortTooSmall(connected=len(present), required=required)
-        return present
+        if len(present) >= required:
+            return None
+        away = [context.roster.site(site).name for site in self._trusted(context) if site not in present]
+        return CohortTooSmall(connected=len(present), required=required, missing=", ".join(away))
+
+    def _connected(self, context: StudyContext) -> tuple[str, ...]:
+        return tuple(site for site in self._trusted(context) if self._fleet.link(site) is not None)
 
     async def _present(self, context: StudyContext, *, whole: bool) -> tuple[str, ...]:
         """The study's sites that are connected, after waiting a while for all of them.
@@ -155,8 +209,8 @@ class Sessions:
         loop, gather = asyncio.get_running_loop(), self._gather.total_seconds()
         until = loop.time() + gather
         while True:
-            present = tuple(site for site in context.sites if self._fleet.link(site) is not None)
-            missing = set(context.sites) - set(present)
+            present = self._connected(context)
+            missing = set(self._trusted(context)) - set(present)
             left = until - loop.time()
             if missing and len(present) >= _required(context, present, whole=whole):
                 left = min(left, gather - min(map(self._fleet.seconds_away, missing)))
@@ -193,8 +247,8 @@ class Sessions:
             workload=study.workload,
             workload_version=context.workload.version,
             counters=canonical_json(counters.to_json()),
-            parameters=request.parameters,
-            dimension=request.parameters,
+            parameters=lanes_for(request.dimension, protection.random_k),
+            dimension=request.dimension,
             clip=protection.clip,
             levels=levels_for(len(cohort), protection.ring_bits),
             ring_bits=protection.ring_bits,
@@ -205,27 +259,18 @@ class Sessions:
 
 def _required(context: StudyContext, present: Sequence[str], *, whole: bool) -> int:
     """How many sites a session over `present` needs at least."""
-    if whole:
-        return len(context.sites)
-    minimum = minimum_cohort(context.study, context.roster)
-    return max(minimum, context.roster.threshold(len(present))) if context.study.protection.secure_sum else minimum
-
-
-def minimum_cohort(study: Study, roster: Roster) -> int:
-    """The fewest sites of a sum. The roster's minimum protects masks; one owner's hosts without masks need none."""
-    protection = study.protection
-    return max(protection.minimum_cohort, roster.minimum_cohort) if protection.secure_sum else protection.minimum_cohort
+    return len(context.sites) if whole else fewest_survivors(context.study, context.roster, sites=len(present))
 
 
 def _outcome(spec: SessionSpec, result: SumResult) -> Outcome:
     layout = CounterLayout.from_json(json.loads(spec.counters))
     counters = layout.decode(np.asarray(result.tail_sum, dtype=np.int64))
-    delta: NDArray[np.float32] = np.zeros(0, np.float32)
-    if spec.parameters:
-        weight = int(counters[WEIGHT.name])
-        delta = dequantize_sum(
-            result.body_sum, clip=spec.clip, levels=spec.levels, weight_cap=spec.weight_cap, weight_sum=weight
-        )
+    delta = np.zeros(0, np.float32)
+    if spec.dimension:
+        delta = mean_delta(result.body_sum, weight_sum=int(counters[WEIGHT.name]), spec=spec)
+        clipped, survivors = int(counters[CLIPPED.name]), len(result.survivors)
+        if remark := remark_on_clip(spec, result.body_sum, clipped=clipped, survivors=survivors):
+            LOG.warning("study %s, round %d: %s", spec.study_id, spec.round, remark)
     return Outcome(counters, delta, result.survivors, result.dropped, spec.session_id)
 
 

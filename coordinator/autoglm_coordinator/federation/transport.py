@@ -152,10 +152,14 @@ class AgentLost:
 
 @dataclass(frozen=True)
 class Declined:
-    """An agent refused a task, or failed at it, with a code of the closed list."""
+    """An agent refused a task, or failed at it, with a code of the closed list.
+
+    `accused`: the site that dealt it a wrong share, where that is why; else empty.
+    """
 
     agent_id: str
     code: str
+    accused: str = ""
 
 
 @dataclass(frozen=True)

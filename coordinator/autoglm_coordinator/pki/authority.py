@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -23,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from autoglm_core.canonical import digest
 from autoglm_core.errors import InvalidInput
 from autoglm_core.identity import Identity, Role, check_name
+from autoglm_protos.tls import UNREADABLE
 
 LIFETIME = timedelta(hours=24)
 CA_LIFETIME = timedelta(days=3650)
@@ -209,7 +209,7 @@ def _requested_key(csr: bytes) -> ec.EllipticCurvePublicKey:
         request = x509.load_der_x509_csr(csr)
         key = request.public_key()
         valid = request.is_signature_valid
-    except (ValueError, TypeError, InvalidSignature) as error:
+    except UNREADABLE as error:
         raise BadRequest() from error
     if not valid or not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise BadRequest()

@@ -109,7 +109,8 @@ class Enrolment:
         return issued
 
     def challenge(self, agent_id: str) -> bytes:
-        """A nonce for `reenrol`. Whether such an agent exists is not told."""
+        """A nonce for `reenrol`. Whether such an agent exists is not told; raises `BadIdentity` for what is no id."""
+        check_name(agent_id)  # whoever asks is a stranger yet: what is kept for him is short
         nonce = secrets.token_bytes(_NONCE_BYTES)
         self._challenges[nonce] = _Challenge(agent_id, self._clock.now() + NONCE_LIFETIME)
         while len(self._challenges) > MAX_NONCES:

@@ -23,6 +23,7 @@ def build_result(
     trials: Sequence[Trial],
     tests: Mapping[int, Mapping[str, Measurement]],
     protection: Json,
+    blamed: Sequence[Json],
     stopped: str,
     study_seconds: float,
 ) -> Json:
@@ -34,6 +35,7 @@ def build_result(
         trials: all of them, in any order.
         tests: test figures of the picks by trial number; empty while the study runs.
         protection: what was in force.
+        blamed: sites that broke the secure sum in it.
         stopped: why the study ended (trials, wall, space, operator), or the state it is in.
         study_seconds: wall time from the first suggestion to the result.
     """
@@ -45,6 +47,7 @@ def build_result(
         "stopped": stopped,
         "study_seconds": round(study_seconds, 1),
         "protection": protection,
+        "blamed": list(blamed),
         "objectives": [{"name": item.metric, "direction": str(item.direction)} for item in study.objectives],
         "trials": [_trial(trial, tests.get(trial.number, {})) for trial in ordered],
         "fronts": {

@@ -1,6 +1,7 @@
 """Samplers by name.
 
-Imports Optuna only when one of its samplers is built, so a daemon may ask for names without paying for it.
+Imports Optuna and SciPy only when a sampler is built that needs them, so a daemon may ask for names without paying for
+them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from autoglm_core.study_error import nearest
 if TYPE_CHECKING:
     from autoglm_core.study import Study
 
-SAMPLERS = ("gp", "grid", "nsga2", "random", "tpe")
+SAMPLERS = ("bayes", "gp", "grid", "nsga2", "random", "tpe")
 
 
 def check_sampler(study: Study) -> None:
@@ -44,6 +45,11 @@ def load_sampler(study: Study) -> Sampler:
     if spec.name == "grid":
         return GridSampler(study.space, seed=spec.seed, variants=spec.variants)
     from autoglm_coordinator.sampler.goals import goals_of
+
+    if spec.name == "bayes":
+        from autoglm_coordinator.sampler.bayes.sampler import BayesSampler
+
+        return BayesSampler(study.space, goals_of(study), seed=spec.seed, variants=spec.variants)
     from autoglm_coordinator.sampler.optuna_sampler import OptunaSampler
 
     return OptunaSampler(

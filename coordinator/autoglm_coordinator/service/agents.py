@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from autoglm_coordinator.federation.fleet import Fleet
+from autoglm_coordinator.federation.receptions import Receptions
 from autoglm_coordinator.federation.session_driver import ActiveSession, SessionDriver
 from autoglm_coordinator.federation.transport import AcknowledgeAudit, Declined, Probed
 from autoglm_coordinator.pki.enrolment import Enrolment
-from autoglm_coordinator.service.checks import CheckAnswer
 from autoglm_coordinator.service.gate import Context, Gate
 from autoglm_coordinator.service.stream import Grants, StreamLink
-from autoglm_coordinator.service.wire import decode_facts
-from autoglm_coordinator.store.api import AuditHead, DecisionRecord, Store
+from autoglm_coordinator.service.wire import decode_audit_head, decode_check, decode_code, decode_facts
+from autoglm_coordinator.store.api import DecisionRecord, Store
 from autoglm_core.clock import Clock
 from autoglm_core.errors import AutoglmError, InvalidInput, Kind, NotFound
 from autoglm_core.identity import Role
@@ -24,14 +24,17 @@ from autoglm_core.privacy.coordinator_events import MaskedArrived, Received
 from autoglm_core.privacy.keys import SitePublicKey
 from autoglm_core.privacy.messages import Message, MessageKind
 from autoglm_core.privacy.vectors import MaskedVector
-from autoglm_protos.convert import session_message_from_wire
+from autoglm_protos.convert import identifier_from_wire, session_message_from_wire
 from autoglm_protos.enroll import PROTOCOL
 from autoglm_protos.tls import CHUNK_BYTES
 from autoglm_protos.v1 import agent_pb2, agent_pb2_grpc
 
 LOG = logging.getLogger(__name__)
+NO_SESSION = "no running session of that id takes a vector from this agent"
 HEARTBEAT_SECONDS = 5
 SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
+STALLED_SECONDS = 30
+"""Without a chunk for so long, an upload loses its room to the next one."""
 
 
 class NewerProtocol(InvalidInput):
@@ -67,6 +70,16 @@ class DamagedUpload(AutoglmError):
         super().__init__(f"upload refused: {reason}; send it again", reason=reason)
 
 
+class UploadStalled(AutoglmError):
+    """An upload stood still."""
+
+    code = "upload-stalled"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__(f"no bytes of the upload came for {STALLED_SECONDS} s; send it again")
+
+
 @dataclass(frozen=True)
 class Deployment:
     """What a welcome tells: the deployment's name, this start's epoch, the public key that seals metrics."""
@@ -88,6 +101,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         fleet: Fleet,
         store: Store,
         driver: SessionDriver,
+        receptions: Receptions,
         deployment: Deployment,
         clock: Clock,
     ) -> None:
@@ -97,6 +111,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         self._fleet = fleet
         self._store = store
         self._driver = driver
+        self._receptions = receptions
         self._deployment = deployment
         self._grants = Grants()
 
@@ -138,13 +153,13 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             },
         )
         if hello.roster_hash:
-            await self._accepted(agent_id, hello.roster_hash)
+            await self._accepted(agent_id, hello.roster_hash, simulated=hello.roster_simulated)
         return StreamLink(facts, self._grants)
 
-    async def _accepted(self, agent_id: str, roster_hash: str) -> None:
+    async def _accepted(self, agent_id: str, roster_hash: str, *, simulated: bool) -> None:
         known = await self._store.latest_roster()
         if known is not None and known.hash == roster_hash:
-            await self._store.accept_roster(roster_hash, agent_id, self._clock.now())
+            await self._store.accept_roster(roster_hash, agent_id, self._clock.now(), simulated=simulated)
             self._fleet.notify()
 
     async def _welcome(self) -> agent_pb2.Welcome:
@@ -187,12 +202,15 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             case "probe":
                 self._fleet.deliver(message.probe.id.sequence, agent_id, Probed(agent_id, message.probe.sealed))
             case "refused":
-                self._fleet.deliver(message.refused.id.sequence, agent_id, Declined(agent_id, message.refused.code))
+                refused = Declined(agent_id, decode_code(message.refused.code))
+                self._fleet.deliver(message.refused.id.sequence, agent_id, refused)
             case "failed":
-                self._fleet.deliver(message.failed.id.sequence, agent_id, Declined(agent_id, message.failed.code))
+                accused = identifier_from_wire(message.failed.accused)
+                failed = Declined(agent_id, decode_code(message.failed.code), accused)
+                self._fleet.deliver(message.failed.id.sequence, agent_id, failed)
             case "check":
-                answer = CheckAnswer(agent_id, message.check.code, message.check.schema_hash)
-                self._fleet.deliver(int(message.check.check_id), agent_id, answer)
+                check, answer = decode_check(agent_id, message.check)
+                self._fleet.deliver(check, agent_id, answer)
             case _:
                 await self._receive_notice(link, message)
 
@@ -200,7 +218,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         agent_id = link.facts.agent_id
         match message.WhichOneof("message"):
             case "roster" if message.roster.accepted:
-                await self._accepted(agent_id, message.roster.roster_hash)
+                await self._accepted(agent_id, message.roster.roster_hash, simulated=message.roster.simulated)
             case "decision":
                 await self._decide(agent_id, message.decision)
             case "audit":
@@ -216,17 +234,16 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         word = "approved" if decision.approved else "denied"
         body = f"{study.hash}\n{word}".encode()
         (await self._site_key(agent_id)).verify("study-decision", body, decision.signature)
-        record = DecisionRecord(
-            decision.study_id, agent_id, decision.approved, decision.code, bytes(decision.signature)
-        )
+        code = decode_code(decision.code)
+        record = DecisionRecord(decision.study_id, agent_id, decision.approved, code, bytes(decision.signature))
         await self._store.put_decision(record)
         self._fleet.notify()
 
-    async def _audit(self, link: StreamLink, head: agent_pb2.AuditHead) -> None:
-        agent_id = link.facts.agent_id
+    async def _audit(self, link: StreamLink, carried: agent_pb2.AuditHead) -> None:
+        agent_id, head = link.facts.agent_id, decode_audit_head(carried)
         body = head.sequence.to_bytes(8, "big") + head.head
         (await self._site_key(agent_id)).verify("audit-head", body, head.signature)
-        await self._store.put_audit_head(agent_id, AuditHead(head.sequence, head.head, head.signature))
+        await self._store.put_audit_head(agent_id, head)
         link.send(AcknowledgeAudit(head.sequence))
 
     def _session(self, session_id: bytes) -> ActiveSession | None:
@@ -245,25 +262,44 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
                 yield agent_pb2.GetChunk(data=data)
 
     async def Put(self, request_iterator: AsyncIterator[agent_pb2.PutChunk], context: Context) -> agent_pb2.PutReply:
-        """A masked vector. It lives in memory only, is checked against its announced hash, and is added to the sum."""
+        """A masked vector. It lives in memory only, is checked against its announced hash, and is added to the sum.
+
+        What follows the first chunk is asked for, by the call's initial metadata, when there is room for the vector;
+        the room is free again when the vector is in the sum.
+        """
         agent_id = self._gate.require(context, Role.AGENT).id
         chunks = aiter(request_iterator)
         first = await anext(chunks, None)
-        session = self._session(first.session_id) if first is not None else None
-        if first is None or session is None or agent_id not in session.spec.cohort:
-            raise NotFound("no running session of that id takes a vector from this agent")
-        image = await _receive_image(first, chunks, session.spec.layout.byte_size)
-        vector = MaskedVector.from_bytes(session.spec.layout, image)
-        vector = MaskedVector(body=vector.body, tail=vector.tail, known_sha256=first.sha256)
-        message = Message(MessageKind.MASKED, bytes(first.header), bytes(first.signature))
-        stored = self._fleet.deliver(session.task.sequence, agent_id, MaskedArrived(agent_id, vector, message))
-        return agent_pb2.PutReply(stored=stored)
+        if first is None:
+            raise NotFound(NO_SESSION)
+        size = self._taking(first, agent_id).spec.layout.byte_size
+        async with self._receptions.room(size, sender=(bytes(first.session_id), agent_id)):
+            session = self._taking(first, agent_id)  # it may have ended meanwhile
+            await context.send_initial_metadata(())
+            return agent_pb2.PutReply(stored=await _receive_vector(session, agent_id, first, chunks))
+
+    def _taking(self, first: agent_pb2.PutChunk, agent_id: str) -> ActiveSession:
+        session = self._session(first.session_id)
+        if session is None or agent_id not in session.spec.cohort:
+            raise NotFound(NO_SESSION)
+        return session
 
     async def Renew(self, request: agent_pb2.RenewRequest, context: Context) -> agent_pb2.RenewReply:
         """A new certificate for the identity of the old one."""
         identity = self._gate.require(context, Role.AGENT)
         issued = await self._enrolment.renew(identity, request.csr)
         return agent_pb2.RenewReply(certificate=issued.certificate, ca=self._deployment.ca)
+
+
+async def _receive_vector(
+    session: ActiveSession, agent_id: str, first: agent_pb2.PutChunk, chunks: AsyncIterator[agent_pb2.PutChunk]
+) -> bool:
+    """Returns when the vector's memory is free again; whether the session still took it."""
+    image = await _receive_image(first, chunks, session.spec.layout.byte_size)
+    vector = MaskedVector.from_bytes(session.spec.layout, image)
+    vector = MaskedVector(body=vector.body, tail=vector.tail, known_sha256=first.sha256)
+    message = Message(MessageKind.MASKED, bytes(first.header), bytes(first.signature))
+    return await session.take(MaskedArrived(agent_id, vector, message))
 
 
 async def _receive_image(
@@ -277,13 +313,25 @@ async def _receive_image(
     position = 0
     chunk: agent_pb2.PutChunk | None = first
     while chunk is not None:
-        end = position + len(chunk.data)
+        data = chunk.data  # a copy at each access
+        if not data and chunk is not first:
+            # The room that an upload has is not held for nothing.
+            raise DamagedUpload(reason="an empty chunk")
+        end = position + len(data)
         if end > expected:
             raise DamagedUpload(reason="more bytes than announced")
-        image[position:end] = chunk.data
-        state.update(chunk.data)
+        image[position:end] = data
+        state.update(data)
         position = end
-        chunk = await anext(chunks, None)
+        chunk = await _next(chunks)
     if position != expected or state.hexdigest() != first.sha256:
         raise DamagedUpload(reason="bytes are missing or changed")
     return image
+
+
+async def _next(chunks: AsyncIterator[agent_pb2.PutChunk]) -> agent_pb2.PutChunk | None:
+    try:
+        async with asyncio.timeout(STALLED_SECONDS):
+            return await anext(chunks, None)
+    except TimeoutError:
+        raise UploadStalled from None

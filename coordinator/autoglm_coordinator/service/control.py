@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 from autoglm_coordinator.federation.fleet import Fleet
@@ -13,17 +13,19 @@ from autoglm_coordinator.pki.enrolment import Enrolment
 from autoglm_coordinator.service.checks import ask_agents
 from autoglm_coordinator.service.gate import Context, Gate
 from autoglm_coordinator.service.join import Addresses
-from autoglm_coordinator.store.api import AgentRecord, RosterRecord, Store
+from autoglm_coordinator.store.api import AgentRecord, BlameRecord, RosterRecord, Store
 from autoglm_coordinator.trials.finish import result_so_far
 from autoglm_coordinator.trials.pick import pick_archive
-from autoglm_coordinator.trials.protection import protection_in_force
+from autoglm_coordinator.trials.protection import protection_of
 from autoglm_coordinator.trials.stages import Tools
-from autoglm_coordinator.trials.studies import Studies
+from autoglm_coordinator.trials.studies import Studies, agents_of
 from autoglm_coordinator.trials.watch import Standing, study_standing
 from autoglm_core.canonical import canonical_json
 from autoglm_core.codes import RefusalCode
+from autoglm_core.encoding import Malformed
 from autoglm_core.errors import Conflict, InvalidInput
 from autoglm_core.identity import Role
+from autoglm_core.parse_study import decode_study
 from autoglm_core.privacy.keys import SitePublicKey
 from autoglm_core.privacy.roster import Roster, RosterSite
 from autoglm_core.study import Study
@@ -31,6 +33,7 @@ from autoglm_protos.v1 import control_pb2, control_pb2_grpc
 
 CHUNK = 512 * 1024
 WATCH_SECONDS = 0.5
+LONGEST_TOKEN_SECONDS = 365 * 24 * 3600
 
 
 class NoSitesForRoster(Conflict):
@@ -48,7 +51,7 @@ class NoSitesForRoster(Conflict):
 
 
 class BadStudy(InvalidInput):
-    """The study's bytes are no JSON."""
+    """The study's bytes are no canonical JSON, or too many."""
 
     code = "bad-study"
 
@@ -83,17 +86,18 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         """A token for one join, or for one `autoglm login`."""
         self._gate.require(context, Role.OPERATOR)
         role = Role.OPERATOR if request.operator else Role.AGENT
-        valid = timedelta(seconds=request.valid_seconds or 3600)
+        valid = timedelta(seconds=min(request.valid_seconds, LONGEST_TOKEN_SECONDS) or 3600)
         token = await self._enrolment.create_token(request.name, role, join_address=self._addresses.join, valid=valid)
         return control_pb2.CreateJoinTokenReply(token=token.encode())
 
     async def ListAgents(self, request: control_pb2.ListAgentsRequest, context: Context) -> control_pb2.ListAgentsReply:
         """Every agent that ever joined."""
         self._gate.require(context, Role.OPERATOR)
-        agents = [self._info(record) for record in await self._store.list_agents()]
+        blames = await self._store.blames()
+        agents = [self._info(record, blames) for record in await self._store.list_agents()]
         return control_pb2.ListAgentsReply(agents=agents)
 
-    def _info(self, record: AgentRecord) -> control_pb2.AgentInfo:
+    def _info(self, record: AgentRecord, blames: Sequence[BlameRecord]) -> control_pb2.AgentInfo:
         link = self._fleet.link(record.agent_id)
         return control_pb2.AgentInfo(
             id=record.agent_id,
@@ -106,7 +110,16 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             revoked=record.revoked is not None,
             roster_hash=link.facts.roster_hash if link is not None else "",
             version=record.facts.get("version", ""),
+            blames=[_blame(entry, record.name) for entry in blames if entry.agent_id == record.agent_id],
         )
+
+    async def ReadmitAgent(
+        self, request: control_pb2.ReadmitAgentRequest, context: Context
+    ) -> control_pb2.ReadmitAgentReply:
+        """A site that broke the secure sum is in the cohorts again."""
+        self._gate.require(context, Role.OPERATOR)
+        await self._tools.blames.readmit(request.id)
+        return control_pb2.ReadmitAgentReply()
 
     async def RevokeAgent(
         self, request: control_pb2.RevokeAgentRequest, context: Context
@@ -164,7 +177,10 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             threshold=roster.threshold(len(roster.sites)),
             sites=[
                 control_pb2.RosterSite(
-                    name=site.name, fingerprint=site.key.fingerprint, accepted=site.site_id in accepted
+                    name=site.name,
+                    fingerprint=site.key.fingerprint,
+                    accepted=site.site_id in accepted,
+                    simulated=accepted.get(site.site_id, False),
                 )
                 for site in roster.sites
             ],
@@ -175,9 +191,8 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         self._gate.require(context, Role.OPERATOR)
         study = _decode_study(request.study)
         roster = await self._studies.roster()
-        self._studies.check(study, roster)
+        agents = agents_of(self._studies.check(study, roster))
         names = {record.agent_id: record.name for record in await self._store.list_agents()}
-        agents = self._studies.concerned(study, roster)
         answers = await ask_agents(agents, request.study, fleet=self._fleet, store=self._store)
         lines = []
         for agent_id in agents:
@@ -206,10 +221,11 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         """Every study, oldest first."""
         self._gate.require(context, Role.OPERATOR)
         infos = []
+        names = {record.agent_id: record.name for record in await self._store.list_agents()}
+        blames = await self._store.blames()
         for record in await self._store.list_studies():
             study = Study.from_json(json.loads(record.body))
             answers = await self._studies.answers(record.study_id)
-            roster = Roster.decode((await self._store.get_roster(record.roster_hash)).body)
             infos.append(
                 control_pb2.StudyInfo(
                     id=record.study_id,
@@ -217,8 +233,11 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
                     state=str(record.state),
                     approved=sum(code == RefusalCode.OK for code in answers.values()),
                     wanted=len(answers),
-                    protection=canonical_json(protection_in_force(study, roster)).decode(),
+                    protection=canonical_json(await protection_of(record, self._store)).decode(),
                     answers=[control_pb2.StudyAnswer(agent=name, code=code) for name, code in answers.items()],
+                    blames=[
+                        _blame(entry, names[entry.agent_id]) for entry in blames if entry.study_id == record.study_id
+                    ],
                 )
             )
         return control_pb2.ListStudiesReply(studies=infos)
@@ -255,6 +274,17 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
             yield control_pb2.PickChunk(data=archive[start : start + CHUNK])
 
 
+def _blame(entry: BlameRecord, name: str) -> control_pb2.Blame:
+    return control_pb2.Blame(
+        agent=name,
+        study_id=entry.study_id,
+        purpose=entry.purpose,
+        round=entry.round,
+        code=entry.code,
+        readmitted=entry.readmitted is not None,
+    )
+
+
 def _may_stand_in_roster(record: AgentRecord, wanted: set[str]) -> bool:
     if wanted:
         return record.name in wanted
@@ -263,10 +293,9 @@ def _may_stand_in_roster(record: AgentRecord, wanted: set[str]) -> bool:
 
 def _decode_study(body: bytes) -> Study:
     try:
-        value = json.loads(body)
-    except ValueError as error:
+        return decode_study(body)
+    except Malformed as error:
         raise BadStudy from error
-    return Study.from_json(value)
 
 
 def _encode_standing(standing: Standing) -> control_pb2.StudyProgress:

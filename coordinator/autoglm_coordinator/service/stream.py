@@ -13,6 +13,9 @@ from autoglm_core.errors import Denied
 from autoglm_core.task import Manifest
 from autoglm_protos.v1 import agent_pb2
 
+MOST_QUEUED = 1024
+"""Messages that wait to be sent: an agent that does not read them loses its stream."""
+
 
 class Grants:
     """Artifacts by agent. An agent reads what it was offered in its running tasks, and nothing else."""
@@ -56,14 +59,17 @@ class StreamLink:
 
     def send(self, message: Outgoing) -> None:
         """Queue `message`."""
+        if self._queue.qsize() >= MOST_QUEUED:
+            self.close()
         if not self._closed:
             self._grants.record(self._facts.agent_id, message)
             self._queue.put_nowait(encode_outgoing(message))
 
     def close(self) -> None:
         """End the stream once what is queued was sent."""
-        self._closed = True
-        self._queue.put_nowait(None)
+        if not self._closed:
+            self._closed = True
+            self._queue.put_nowait(None)
 
     async def outgoing(self) -> AsyncIterator[agent_pb2.CoordinatorMessage]:
         """What is to be written, until `close`."""

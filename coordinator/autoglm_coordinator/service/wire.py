@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from autoglm_coordinator.federation.transport import (
     AcknowledgeAudit,
     AgentFacts,
@@ -16,9 +18,18 @@ from autoglm_coordinator.federation.transport import (
     SendRoster,
     SessionSend,
 )
-from autoglm_protos.convert import session_message_to_wire, task_to_wire
+from autoglm_coordinator.service.checks import CheckAnswer
+from autoglm_coordinator.store.api import AuditHead
+from autoglm_core.codes import code_of
+from autoglm_core.encoding import Malformed
+from autoglm_core.privacy.keys import SIGNATURE_BYTES
+from autoglm_core.privacy.session_spec import HASH_BYTES
+from autoglm_protos.convert import identifier_from_wire, session_message_to_wire, task_to_wire
 from autoglm_protos.v1 import agent_pb2
 
+MOST_DATASETS = 256
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_LARGEST = 2**63
 KINDS = {agent_pb2.AGENT_KIND_SITE: "site", agent_pb2.AGENT_KIND_DEVICE: "device"}
 
 
@@ -61,14 +72,39 @@ def _encode_notice(message: Outgoing) -> agent_pb2.CoordinatorMessage:
 
 
 def decode_facts(agent_id: str, name: str, hello: agent_pb2.Hello) -> AgentFacts:
-    """Who says hello: identity from the certificate, the rest from the message."""
+    """Who says hello: identity from the certificate, the rest from the message.
+
+    Raises:
+        Malformed: more datasets than `MOST_DATASETS`, or a text that is no identifier.
+    """
+    if len(hello.data) > MOST_DATASETS:
+        raise Malformed(what=f"hello: more than {MOST_DATASETS} datasets")
     return AgentFacts(
         agent_id=agent_id,
         name=name,
         kind=KINDS.get(hello.kind, "site"),
-        host_id=hello.host_id,
-        device_class=hello.device_class,
-        data=tuple((entry.name, entry.workload) for entry in hello.data),
-        roster_hash=hello.roster_hash,
-        version=hello.version,
+        host_id=identifier_from_wire(hello.host_id),
+        device_class=identifier_from_wire(hello.device_class),
+        data=tuple((identifier_from_wire(entry.name), identifier_from_wire(entry.workload)) for entry in hello.data),
+        roster_hash=identifier_from_wire(hello.roster_hash),
+        version=identifier_from_wire(hello.version),
     )
+
+
+def decode_check(agent_id: str, check: agent_pb2.CheckResult) -> tuple[int, CheckAnswer]:
+    """The dry run that is answered, and the answer; raises `Malformed`."""
+    if not _NUMBER.fullmatch(check.check_id):
+        raise Malformed(what="check")
+    return int(check.check_id), CheckAnswer(agent_id, decode_code(check.code), identifier_from_wire(check.schema_hash))
+
+
+def decode_code(word: str) -> str:
+    """One of the closed list; what is not on it says nothing but `internal`."""
+    return str(code_of(word))
+
+
+def decode_audit_head(head: agent_pb2.AuditHead) -> AuditHead:
+    """As carried, not verified; raises `Malformed`."""
+    if not (head.sequence < _LARGEST and len(head.head) == HASH_BYTES and len(head.signature) == SIGNATURE_BYTES):
+        raise Malformed(what="audit head")
+    return AuditHead(head.sequence, head.head, head.signature)

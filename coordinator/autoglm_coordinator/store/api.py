@@ -19,6 +19,7 @@ from autoglm_coordinator.store.records import (
     STUDY_TRANSITIONS,
     AgentRecord,
     AuditHead,
+    BlameRecord,
     CertificateRecord,
     DecisionRecord,
     RosterRecord,
@@ -36,6 +37,8 @@ __all__ = [
     "AgentRecord",
     "ArtifactStore",
     "AuditHead",
+    "BlameRecord",
+    "BlameStore",
     "CertificateRecord",
     "DecisionRecord",
     "EnrolmentStore",
@@ -121,12 +124,12 @@ class EnrolmentStore(Protocol):
         """Raises `UnknownRoster`."""
         ...
 
-    async def accept_roster(self, roster_hash: str, agent_id: str, now: datetime) -> None:
-        """An administrator accepted. Raises `UnknownRoster` or `UnknownAgent`."""
+    async def accept_roster(self, roster_hash: str, agent_id: str, now: datetime, *, simulated: bool) -> None:
+        """A site accepted: its administrator, or unseen where `simulated`. Raises `UnknownRoster` or `UnknownAgent`."""
         ...
 
-    async def roster_acceptances(self, roster_hash: str) -> frozenset[str]:
-        """Agent ids that accepted."""
+    async def roster_acceptances(self, roster_hash: str) -> Mapping[str, bool]:
+        """Agent ids that accepted -> whether unseen."""
         ...
 
     async def put_audit_head(self, agent_id: str, head: AuditHead) -> None:
@@ -245,6 +248,10 @@ class SessionStore(Protocol):
         """Durable point (a): before any site is asked to unmask. Raises `SessionConflict`."""
         ...
 
+    async def get_running_sum(self, session: SessionRecord) -> bytes:
+        """The masked sum of an open session, verified. Raises `DamagedArtifact`."""
+        ...
+
     async def put_unmask_share(self, session_id: bytes, site_id: str, message: bytes) -> None:
         """Durable point (b): before a share is acknowledged. Raises `UnknownSession` or `SessionConflict`."""
         ...
@@ -255,6 +262,22 @@ class SessionStore(Protocol):
 
     async def close_session(self, session_id: bytes) -> None:
         """Forget a session with its shares; an unknown one is no error."""
+        ...
+
+
+class BlameStore(Protocol):
+    """Sites that broke the secure sum."""
+
+    async def put_blame(self, blame: BlameRecord) -> None:
+        """Blame a site for one session; it stands as it was said first. Raises `UnknownAgent`."""
+        ...
+
+    async def blames(self) -> list[BlameRecord]:
+        """All that was ever said, oldest first."""
+        ...
+
+    async def readmit(self, agent_id: str, now: datetime) -> None:
+        """End every blame of the agent that stands. Raises `UnknownAgent`."""
         ...
 
 
@@ -274,7 +297,7 @@ class ArtifactStore(Protocol):
         ...
 
 
-class Store(EnrolmentStore, StudyStore, TuneStore, SessionStore, ArtifactStore, Protocol):
+class Store(EnrolmentStore, StudyStore, TuneStore, SessionStore, BlameStore, ArtifactStore, Protocol):
     """Everything, in one place."""
 
     async def bump_epoch(self) -> int:

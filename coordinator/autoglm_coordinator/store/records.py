@@ -129,16 +129,35 @@ class RoundRecord:
 class SessionRecord:
     """A session whose survivors are fixed, so that unmasking can be finished after a crash.
 
-    `spec`, `record`: as encoded by the protocol. `running_sum`: artifact of the masked sum over `survivors`.
-    `unmask`: site id -> its unmasking message, as acknowledged so far.
+    `spec`, `record`: as encoded by the protocol. `running_sum`: SHA-256 of the masked sum over `survivors`; `place`:
+    where it is kept. `unmask`: site id -> its unmasking message, as acknowledged so far.
     """
 
     session_id: bytes
     spec: bytes
     survivors: tuple[str, ...]
     running_sum: str
+    place: int
     record: bytes
     unmask: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BlameRecord:
+    """A site broke the secure sum in a session. `code`: how, see `federation.blame`.
+
+    `trial`: TUNE key, or empty. `readmitted`: when an operator let the site take part again.
+    """
+
+    session_id: bytes
+    agent_id: str
+    study_id: str
+    trial: str
+    round: int
+    purpose: str
+    code: str
+    blamed: datetime
+    readmitted: datetime | None = None
 
 
 @dataclass(frozen=True)

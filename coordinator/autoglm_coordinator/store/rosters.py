@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 
@@ -45,26 +46,30 @@ class RosterTables:
             raise UnknownRoster(roster_hash=roster_hash)
         return RosterRecord(**row._mapping)
 
-    async def accept_roster(self, roster_hash: str, agent_id: str, now: datetime) -> None:
+    async def accept_roster(self, roster_hash: str, agent_id: str, now: datetime, *, simulated: bool) -> None:
         """See `EnrolmentStore`."""
         columns = tables.roster_acceptances.c
+        mine = (columns.roster_hash == roster_hash) & (columns.agent_id == agent_id)
 
         def change(connection: Connection) -> None:
             require_agent(connection, agent_id)
             if connection.execute(select(tables.rosters).where(tables.rosters.c.hash == roster_hash)).first() is None:
                 raise UnknownRoster(roster_hash=roster_hash)
-            known = select(columns.accepted).where(columns.roster_hash == roster_hash, columns.agent_id == agent_id)
-            if connection.execute(known).first() is None:
-                values = {"roster_hash": roster_hash, "agent_id": agent_id, "accepted": now}
+            known = connection.execute(select(columns.simulated).where(mine)).scalar_one_or_none()
+            if known is None:
+                values = {"roster_hash": roster_hash, "agent_id": agent_id, "accepted": now, "simulated": simulated}
                 connection.execute(insert(tables.roster_acceptances).values(**values))
+            elif known is not simulated:
+                connection.execute(update(tables.roster_acceptances).where(mine).values(simulated=simulated))
 
         await self._database.write(change)
 
-    async def roster_acceptances(self, roster_hash: str) -> frozenset[str]:
+    async def roster_acceptances(self, roster_hash: str) -> Mapping[str, bool]:
         """See `EnrolmentStore`."""
         columns = tables.roster_acceptances.c
-        query = select(columns.agent_id).where(columns.roster_hash == roster_hash)
-        return frozenset(await self._database.read(lambda connection: connection.execute(query).scalars().all()))
+        query = select(columns.agent_id, columns.simulated).where(columns.roster_hash == roster_hash)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return {row.agent_id: row.simulated for row in rows}
 
     async def put_audit_head(self, agent_id: str, head: AuditHead) -> None:
         """See `EnrolmentStore`."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, Select, insert, select
 
 from autoglm_coordinator.store import tables
 from autoglm_coordinator.store.artifacts import ArtifactFiles
 from autoglm_coordinator.store.database import Database
 from autoglm_coordinator.store.errors import RoundAlreadyCommitted, RoundGap, UnknownArtifact
 from autoglm_coordinator.store.records import RoundRecord
+from autoglm_coordinator.store.running_sums import RunningSums
 from autoglm_coordinator.store.sessions import forget_session
 from autoglm_core.canonical import Json, canonical_json
 
@@ -21,6 +23,7 @@ class TuneTables:
 
     _database: Database
     _files: ArtifactFiles
+    _sums: RunningSums
 
     async def get_stage(self, key: str) -> Json | None:
         """See `TuneStore`."""
@@ -29,28 +32,27 @@ class TuneTables:
     async def put_stage(self, kind: str, key: str, result: Json, *, session_id: bytes | None = None) -> Json:
         """See `TuneStore`."""
 
-        def change(connection: Connection) -> Json:
-            if session_id is not None:
-                forget_session(connection, session_id)
-            return _put_stage(connection, kind, key, result)
+        def change(connection: Connection) -> tuple[Json, int | None]:
+            freed = None if session_id is None else forget_session(connection, session_id)
+            return _put_stage(connection, kind, key, result), freed
 
-        return await self._database.write(change)
+        stored, freed = await self._database.write(change)
+        self._sums.free(freed)
+        return stored
 
     async def put_stages(self, kind: str, results: Mapping[str, Json], *, session_id: bytes) -> None:
         """See `TuneStore`."""
 
-        def change(connection: Connection) -> None:
-            forget_session(connection, session_id)
+        def change(connection: Connection) -> int | None:
             for key, result in results.items():
                 _put_stage(connection, kind, key, result)
+            return forget_session(connection, session_id)
 
-        await self._database.write(change)
+        self._sums.free(await self._database.write(change))
 
     async def latest_round(self, tune_key: str) -> RoundRecord | None:
         """See `TuneStore`."""
-        columns = tables.rounds.c
-        query = select(tables.rounds).where(columns.tune_key == tune_key).order_by(columns.round.desc()).limit(1)
-        row = await self._database.read(lambda connection: connection.execute(query).one_or_none())
+        row = await self._database.read(lambda connection: connection.execute(_latest(tune_key)).one_or_none())
         return None if row is None else _round(row)
 
     async def rounds(self, tune_key: str) -> list[RoundRecord]:
@@ -62,15 +64,17 @@ class TuneTables:
     async def commit_round(self, record: RoundRecord) -> None:
         """See `TuneStore`."""
 
-        def change(connection: Connection) -> None:
+        def change(connection: Connection) -> tuple[str | None, int | None]:
             for sha256 in filter(None, (record.model, record.aggregator_state)):
                 if not self._files.exists(sha256):
                     raise UnknownArtifact(sha256=sha256)
-            _commit_round(connection, record)
-            if record.session_id:
-                forget_session(connection, record.session_id)
+            before = _commit_round(connection, record)
+            return before, forget_session(connection, record.session_id) if record.session_id else None
 
-        await self._database.write(change)
+        before, freed = await self._database.write(change)
+        self._sums.free(freed)
+        if before is not None:
+            await asyncio.to_thread(self._files.put_aside, before)
 
 
 def _stage(connection: Connection, key: str) -> Json | None:
@@ -86,18 +90,25 @@ def _put_stage(connection: Connection, kind: str, key: str, result: Json) -> Jso
     return result if stored is None else stored
 
 
-def _commit_round(connection: Connection, record: RoundRecord) -> None:
+def _commit_round(connection: Connection, record: RoundRecord) -> str | None:
+    """The weights that the new ones replace, None where there are none."""
     columns = tables.rounds.c
     mine = select(tables.rounds).where(columns.tune_key == record.tune_key, columns.round == record.round)
     row = connection.execute(mine).one_or_none()
     if row is not None:
         if canonical_json(_content(_round(row))) != canonical_json(_content(record)):
             raise RoundAlreadyCommitted(round=record.round)
-        return
-    latest = connection.execute(select(func.max(columns.round)).where(columns.tune_key == record.tune_key)).scalar_one()
-    if latest is not None and record.round != latest + 1:
-        raise RoundGap(expected=latest + 1, received=record.round)
+        return None
+    latest = connection.execute(_latest(record.tune_key)).one_or_none()
+    if latest is not None and record.round != latest.round + 1:
+        raise RoundGap(expected=latest.round + 1, received=record.round)
     connection.execute(insert(tables.rounds).values(**_values(record)))
+    return None if latest is None else str(latest.model)
+
+
+def _latest(tune_key: str) -> Select[Any]:
+    columns = tables.rounds.c
+    return select(tables.rounds).where(columns.tune_key == tune_key).order_by(columns.round.desc()).limit(1)
 
 
 def _values(record: RoundRecord) -> Json:

@@ -1,4 +1,4 @@
-"""Sessions past the point where their survivors are fixed, in SQL; the running sum is an artifact."""
+"""Sessions past the point where their survivors are fixed, in SQL; the running sum is a file beside it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import asyncio
 from sqlalchemy import Connection, delete, insert, select
 
 from autoglm_coordinator.store import tables
-from autoglm_coordinator.store.artifacts import ArtifactFiles
 from autoglm_coordinator.store.database import Database
-from autoglm_coordinator.store.errors import SessionConflict, UnknownSession
+from autoglm_coordinator.store.errors import DamagedArtifact, SessionConflict, UnknownSession
 from autoglm_coordinator.store.records import SessionRecord
+from autoglm_coordinator.store.running_sums import RunningSums
+from autoglm_core.canonical import digest
+from autoglm_core.errors import AutoglmError
 
 
 class SessionTables:
     """`SessionStore`."""
 
     _database: Database
-    _files: ArtifactFiles
+    _sums: RunningSums
 
     async def put_survivors(
         self,
@@ -29,9 +31,25 @@ class SessionTables:
         record: bytes,
     ) -> None:
         """See `SessionStore`."""
-        artifact = await asyncio.to_thread(self._files.put, running_sum)
-        session = SessionRecord(session_id, spec, survivors, artifact, record)
-        await self._database.write(lambda connection: _put_session(connection, session))
+        place = self._sums.reserve()
+        try:
+            sha256, _ = await asyncio.gather(
+                asyncio.to_thread(digest, running_sum), asyncio.to_thread(self._sums.write, place, running_sum)
+            )
+        except AutoglmError:
+            self._sums.free(place)
+            raise
+        session = SessionRecord(session_id, spec, survivors, sha256, place, record)
+        # From here on the place may be referred to, even where this call is cancelled or the commit seems to fail.
+        if not await self._database.write(lambda connection: _put_session(connection, session)):
+            self._sums.free(place)
+
+    async def get_running_sum(self, session: SessionRecord) -> bytes:
+        """See `SessionStore`."""
+        image = await asyncio.to_thread(self._sums.read, session.place)
+        if await asyncio.to_thread(digest, image) != session.running_sum:
+            raise DamagedArtifact(sha256=session.running_sum)
+        return image
 
     async def put_unmask_share(self, session_id: bytes, site_id: str, message: bytes) -> None:
         """See `SessionStore`."""
@@ -57,16 +75,20 @@ class SessionTables:
 
     async def close_session(self, session_id: bytes) -> None:
         """See `SessionStore`."""
-        await self._database.write(lambda connection: forget_session(connection, session_id))
+        self._sums.free(await self._database.write(lambda connection: forget_session(connection, session_id)))
 
 
-def forget_session(connection: Connection, session_id: bytes) -> None:
-    """Delete a session and its shares, inside a change."""
+def forget_session(connection: Connection, session_id: bytes) -> int | None:
+    """Delete a session and its shares, inside a change; the place of its sum, if there was such a session."""
+    mine = tables.sessions.c.session_id == session_id
+    place: int | None = connection.execute(select(tables.sessions.c.place).where(mine)).scalar_one_or_none()
     connection.execute(delete(tables.unmask_shares).where(tables.unmask_shares.c.session_id == session_id))
-    connection.execute(delete(tables.sessions).where(tables.sessions.c.session_id == session_id))
+    connection.execute(delete(tables.sessions).where(mine))
+    return place
 
 
-def _put_session(connection: Connection, record: SessionRecord) -> None:
+def _put_session(connection: Connection, record: SessionRecord) -> bool:
+    """Whether it is new; the same one again stays where it is."""
     known = select(tables.sessions).where(tables.sessions.c.session_id == record.session_id)
     row = connection.execute(known).one_or_none()
     values = {
@@ -77,9 +99,10 @@ def _put_session(connection: Connection, record: SessionRecord) -> None:
         "record": record.record,
     }
     if row is None:
-        connection.execute(insert(tables.sessions).values(**values))
-    elif dict(row._mapping) != values:
+        connection.execute(insert(tables.sessions).values(place=record.place, **values))
+    elif dict(row._mapping) != {**values, "place": row.place}:
         raise SessionConflict()
+    return row is None
 
 
 def _open_sessions(connection: Connection) -> list[SessionRecord]:

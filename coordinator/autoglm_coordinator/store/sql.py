@@ -12,11 +12,13 @@ from sqlalchemy import Connection, insert, select, text, update
 
 from autoglm_coordinator.store import tables
 from autoglm_coordinator.store.artifacts import ArtifactFiles
+from autoglm_coordinator.store.blames import BlameTables
 from autoglm_coordinator.store.database import Database
 from autoglm_coordinator.store.enrolment import EnrolmentTables
 from autoglm_coordinator.store.errors import StorageFailed, StoreInUse, StoreVersion
 from autoglm_coordinator.store.rosters import RosterTables
 from autoglm_coordinator.store.rounds import TuneTables
+from autoglm_coordinator.store.running_sums import RunningSums
 from autoglm_coordinator.store.sessions import SessionTables
 from autoglm_coordinator.store.studies import StudyTables
 from autoglm_coordinator.store.trials import TrialTables
@@ -28,12 +30,13 @@ _POSTGRESQL_LOCK = int.from_bytes(b"autoglm")
 """Key of the advisory lock that keeps a second coordinator out of a database."""
 
 
-class SqlStore(EnrolmentTables, RosterTables, StudyTables, TrialTables, TuneTables, SessionTables):
-    """`Store` over one database and one folder of artifacts."""
+class SqlStore(EnrolmentTables, RosterTables, StudyTables, TrialTables, TuneTables, SessionTables, BlameTables):
+    """`Store` over one database, one folder of artifacts and one of running sums."""
 
-    def __init__(self, database: Database, files: ArtifactFiles, *, lock: int | None = None) -> None:
+    def __init__(self, database: Database, files: ArtifactFiles, sums: RunningSums, *, lock: int | None = None) -> None:
         self._database = database
         self._files = files
+        self._sums = sums
         self._lock = lock
         self._sequences = iter(range(0))
         self._reserving = asyncio.Lock()
@@ -88,7 +91,8 @@ def open_store(state: Path, *, url: str | None = None) -> SqlStore:
         database = Database(url or f"sqlite:///{state / 'coordinator.db'}")
         try:
             database.write_now(_prepare)
-            return SqlStore(database, ArtifactFiles(state / "artifacts"), lock=lock)
+            sums = RunningSums(state / "sums", taken=database.write_now(_taken))
+            return SqlStore(database, ArtifactFiles(state / "artifacts"), sums, lock=lock)
         except BaseException:
             database.close()
             raise
@@ -124,6 +128,10 @@ def _prepare(connection: Connection) -> None:
         connection.execute(insert(tables.counters).values(name="format", value=tables.FORMAT))
     elif found != tables.FORMAT:
         raise StoreVersion(found=found, expected=tables.FORMAT)
+
+
+def _taken(connection: Connection) -> set[int]:
+    return set(connection.execute(select(tables.sessions.c.place)).scalars())
 
 
 def _advance(connection: Connection, name: str, step: int) -> int:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from autoglm_core.canonical import canonical_json
 
-FORMAT = 1
+FORMAT = 2
 """Rises with every change of these tables."""
 
 metadata = MetaData()
@@ -113,6 +113,7 @@ roster_acceptances = Table(
     Column("roster_hash", ForeignKey(rosters.c.hash), primary_key=True),
     Column("agent_id", ForeignKey(agents.c.agent_id), primary_key=True),
     Column("accepted", Instant, nullable=False),
+    Column("simulated", Boolean, nullable=False),
 )
 
 audit_heads = Table(
@@ -185,7 +186,22 @@ sessions = Table(
     Column("spec", LargeBinary, nullable=False),
     Column("survivors", Canonical, nullable=False),
     Column("running_sum", String, nullable=False),
+    Column("place", Integer, nullable=False),
     Column("record", LargeBinary, nullable=False),
+)
+
+blames = Table(
+    "blames",
+    metadata,
+    Column("session_id", LargeBinary, primary_key=True),
+    Column("agent_id", ForeignKey(agents.c.agent_id), primary_key=True),
+    Column("study_id", String, nullable=False),
+    Column("trial", String, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("blamed", Instant, nullable=False),
+    Column("readmitted", Instant),
 )
 
 unmask_shares = Table(

@@ -16,16 +16,22 @@ from autoglm_core.workload import Workload
 
 if TYPE_CHECKING:
     from autoglm_core.counters import Counters
+    from autoglm_core.errors import AutoglmError
 
 
 @dataclass
 class Progress:
-    """What an operator watches: where the study stands now. Derived, never stored."""
+    """What an operator watches: where the study stands now. Derived, never stored.
+
+    `waiting`: why nothing goes on. `stopping`: an operator wants the study to end, so nothing is worth waiting for.
+    """
 
     stage: str = ""
     round: int = 0
     rounds: int = 0
     sites: int = 0
+    waiting: AutoglmError | None = None
+    stopping: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,16 @@ class StudyContext:
 def stage_key(kind: str, *parts: object) -> str:
     """Hash of all that one stage's result depends on."""
     return json_digest({"kind": kind, "parts": list(parts)})
+
+
+def wanted_key(study_id: str) -> str:
+    """Stage key of the agents whose yes a study asked for when it was submitted."""
+    return stage_key("WANTED", study_id)
+
+
+def cohort_key(study_id: str) -> str:
+    """Stage key of the sites that a study has had since it began to run."""
+    return stage_key("COHORT", study_id)
 
 
 def distinct(values: Sequence[str]) -> list[str]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from autoglm_coordinator.federation.sessions import CohortTooSmall
+from autoglm_coordinator.report.blamed import blamed_in
 from autoglm_coordinator.report.fronts import pareto_fronts
 from autoglm_coordinator.report.result import build_result
 from autoglm_coordinator.trials.compress import evaluate, variant_of
 from autoglm_coordinator.trials.context import StudyContext, stage_key
-from autoglm_coordinator.trials.protection import protection_in_force
+from autoglm_coordinator.trials.protection import protection_of
 from autoglm_coordinator.trials.stages import Tools
 from autoglm_core.canonical import Json
 from autoglm_core.measurement import Measurement, measurements_from_json, measurements_to_json
-from autoglm_core.privacy.roster import Roster
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.study import Study
 from autoglm_core.trial import Trial
@@ -27,7 +28,12 @@ async def finish(context: StudyContext, tools: Tools, reason: str, search: Searc
     """Test every pick of every front in one session, and store the result."""
     trials = await tools.store.list_trials(context.study_id)
     picks = {trial.number: trial for front in pareto_fronts(context.study, trials).values() for trial in front}
-    tests = await _test(context, tools, [picks[number] for number in sorted(picks)])
+    try:
+        tests = await _test(context, tools, [picks[number] for number in sorted(picks)])
+    except CohortTooSmall:
+        if not context.progress.stopping:
+            raise
+        tests = {}  # who stops a study that waits for sites wants what there is
     stored = {
         "reason": reason,
         "seconds": round(search.seconds, 1),
@@ -58,7 +64,6 @@ async def result_so_far(study_id: str, store: Store) -> Json:
     """
     record = await store.get_study(study_id)
     study = Study.from_json(json.loads(record.body))
-    roster = Roster.decode((await store.get_roster(record.roster_hash)).body)
     end = await store.get_stage(end_key(study_id)) or {}
     tests = {int(number): measurements_from_json(scores) for number, scores in end.get("tests", {}).items()}
     return build_result(
@@ -66,7 +71,8 @@ async def result_so_far(study_id: str, store: Store) -> Json:
         study_id=study_id,
         trials=await store.list_trials(study_id),
         tests=tests,
-        protection=protection_in_force(study, roster),
+        protection=await protection_of(record, store),
+        blamed=await blamed_in(study_id, store),
         stopped=end.get("reason", str(record.state)),
         study_seconds=end.get("seconds", record.active.total_seconds()),
     )

@@ -3,27 +3,34 @@
 Latency, energy, memory and size depend on a variant's shape, not on its weights. Each shape is exported once with
 random weights and measured once per device class, all shapes of a batch interleaved in one exclusive lease. What
 breaks a constraint of the study is refused per class; a trial that every class refuses is infeasible.
+
+A device's answer is sealed and signed over what it was asked (study, task, models). It is kept as it came and opened
+where it is used, so that the store holds no figure of a device that a trial does not show.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from autoglm_coordinator.federation.transport import CancelTask, Declined, OfferProbe, Probed
+from autoglm_coordinator.store.errors import UNUSABLE
 from autoglm_coordinator.trials.context import StudyContext, distinct, stage_key
+from autoglm_coordinator.trials.facts import SealedFacts
 from autoglm_coordinator.trials.stages import Tools, cached
 from autoglm_core.canonical import Json, canonical_json
 from autoglm_core.configuration import Configuration
 from autoglm_core.errors import AutoglmError, Kind
-from autoglm_core.measurement import Measurement, Provenance, measurements_from_json
-from autoglm_core.privacy.sealing import open_sealed
+from autoglm_core.measurement import Measurement, Provenance
+from autoglm_core.privacy.sealing import probe_context
 from autoglm_core.task import TaskId
 from autoglm_core.trial import StageName, StageRecord, Trial
 
+LOG = logging.getLogger(__name__)
 LEASE = timedelta(seconds=120)
 MEASURE_SECONDS = 1.0
 """Wall time over which the blocks of one lease are spread (FACTS: a percentile over less than a second says little)."""
@@ -129,21 +136,23 @@ class Probing:
             if stored is None:
                 missing.append(shape)
             else:
-                figures[shape.measured_key] = measurements_from_json(stored["measurements"])
+                figures |= await self._opened(await SealedFacts.kept(stored, self._tools.store), [shape])
         for start in range(0, len(missing), PER_LEASE):
             batch = missing[start : start + PER_LEASE]
-            measured = await self._lease(device_class, batch, reference)
+            facts, measured = await self._lease(device_class, batch, reference)
+            kept = await facts.keep(self._tools.store)
             for shape in batch:
-                entry = measured[shape.measured_key]
-                await self._tools.store.put_stage("PROBE", self._figure_key(device_class, shape), entry)
-                figures[shape.measured_key] = measurements_from_json(entry["measurements"])
+                await self._tools.store.put_stage("PROBE", self._figure_key(device_class, shape), kept)
+            figures |= measured
         return figures
 
     def _figure_key(self, device_class: str, shape: Shape) -> str:
         # Another study may give a class of the same name to other devices.
         return stage_key("PROBE", self._context.study_id, device_class, shape.measured_key)
 
-    async def _lease(self, device_class: str, shapes: Sequence[Shape], reference: Shape) -> dict[str, Json]:
+    async def _lease(
+        self, device_class: str, shapes: Sequence[Shape], reference: Shape
+    ) -> tuple[SealedFacts, dict[str, dict[str, Measurement]]]:
         until = asyncio.get_running_loop().time() + GATHER_SECONDS
         reason = "no device connected"
         while asyncio.get_running_loop().time() < until:
@@ -153,24 +162,34 @@ class Probing:
                     continue
                 async with self._tools.leases.exclusive(link.facts.host_id):
                     answer = await self._ask(agent_id, shapes, reference)
-                if isinstance(answer, Probed):
-                    return await self._opened(answer, agent_id)
-                reason = answer
+                if isinstance(answer, SealedFacts):
+                    try:
+                        return answer, await self._opened(answer, shapes)
+                    except UNUSABLE:
+                        raise
+                    except AutoglmError as error:  # this device cannot be believed; another one may be
+                        answer = error.code
+                reason = f"{link.facts.name}: {answer}"
+                LOG.warning("device class %s, %s", device_class, reason)
             await self._tools.fleet.changed(1.0)
         raise ProbeFailed(device_class=device_class, reason=reason)
 
-    async def _ask(self, agent_id: str, shapes: Sequence[Shape], reference: Shape) -> Probed | str:
+    async def _ask(self, agent_id: str, shapes: Sequence[Shape], reference: Shape) -> SealedFacts | str:
         sequence = await self._tools.store.next_sequence()
         task = TaskId(self._context.study_id, "PROBE", 0, 1, sequence)
         link = self._tools.fleet.link(agent_id)
         if link is None:
             return "device lost"
         until = asyncio.get_running_loop().time() + LEASE.total_seconds()
+        manifest = self._manifest(shapes, reference)
         with self._tools.fleet.open_inbox(sequence, [agent_id]) as inbox:
-            link.send(OfferProbe(task, LEASE, self._manifest(shapes, reference)))
+            link.send(OfferProbe(task, LEASE, manifest))
             event = await inbox.get(until)
         if isinstance(event, Probed):
-            return event
+            context = probe_context(
+                agent_id=agent_id, study_id=task.study_id, sequence=task.sequence, manifest=manifest
+            )
+            return SealedFacts(agent_id, context, event.sealed)
         if isinstance(event, Declined):
             return event.code
         link.send(CancelTask(task, "deadline"))
@@ -185,12 +204,10 @@ class Probing:
             }
         )
 
-    async def _opened(self, answer: Probed, agent_id: str) -> dict[str, Json]:
-        signer = (await self._tools.store.get_agent(agent_id)).site_key
-        private = self._tools.study_key.private
-        clear = open_sealed(private, answer.sealed, context=agent_id.encode(), signer=signer)
-        items: dict[str, Json] = json.loads(clear)["items"]
-        return items
+    async def _opened(self, facts: SealedFacts, shapes: Sequence[Shape]) -> dict[str, dict[str, Measurement]]:
+        """Measurements by shape."""
+        keys = [shape.measured_key for shape in shapes]
+        return await facts.open(keys, store=self._tools.store, key=self._tools.study_key)
 
 
 def _item(shape: Shape) -> Json:

@@ -1,26 +1,26 @@
-"""What a study's sites are shielded from, and what not: said alike in status, results and documents."""
+"""What shields the sites of one study, put together from what the store holds."""
 
 from __future__ import annotations
 
-from autoglm_coordinator.federation.sessions import minimum_cohort
-from autoglm_core.canonical import Json
+import json
+from typing import TYPE_CHECKING
+
+from autoglm_coordinator.trials.context import cohort_key, wanted_key
 from autoglm_core.privacy.roster import Roster
+from autoglm_core.protection import RosterKind, protection_in_force
 from autoglm_core.study import Study
 
-NOT_PROTECTED = ("global model", "crafted models", "adaptive queries", "poisoned inputs")
-"""The secure sum gives none of these; differential privacy would limit the first three."""
-WITHOUT_SECURE_SUM = ("each site's update", "each site's counters", *NOT_PROTECTED)
+if TYPE_CHECKING:
+    from autoglm_coordinator.store.api import Store, StudyRecord
+    from autoglm_core.canonical import Json
 
 
-def protection_in_force(study: Study, roster: Roster) -> Json:
-    """As in result.json."""
-    protection = study.protection
-    return {
-        "secure_sum": protection.secure_sum,
-        "minimum_cohort": minimum_cohort(study, roster),
-        "threshold": roster.threshold(len(roster.sites)),
-        "roster": roster.hash,
-        "ring_bits": protection.ring_bits,
-        "random_k": protection.random_k,
-        "not_protected": list(NOT_PROTECTED if protection.secure_sum else WITHOUT_SECURE_SUM),
-    }
+async def protection_of(record: StudyRecord, store: Store) -> Json:
+    """As in result.json: over the study's sites, or before they are known over those that were asked."""
+    study = Study.from_json(json.loads(record.body))
+    roster = Roster.decode((await store.get_roster(record.roster_hash)).body)
+    known = await store.get_stage(cohort_key(record.study_id)) or await store.get_stage(wanted_key(record.study_id))
+    sites = [] if known is None else known["sites"]
+    simulated = await store.roster_acceptances(record.roster_hash)
+    kind = RosterKind.SIMULATED if any(simulated.get(site) for site in sites) else RosterKind.PINNED
+    return protection_in_force(study, roster, sites=len(sites), kind=kind)

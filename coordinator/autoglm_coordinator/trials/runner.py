@@ -14,7 +14,8 @@ from dataclasses import replace
 from datetime import timedelta
 from statistics import median
 
-from autoglm_coordinator.federation.sessions import Request
+from autoglm_coordinator.federation.blame import SitesBarred
+from autoglm_coordinator.federation.sessions import CohortTooSmall, Request
 from autoglm_coordinator.scheduler.median import load_scheduler
 from autoglm_coordinator.store.errors import UNUSABLE
 from autoglm_coordinator.trials.compress import Compressing, evaluate
@@ -25,10 +26,30 @@ from autoglm_coordinator.trials.stages import Tools
 from autoglm_coordinator.trials.tune import Tuned, Tuning, lowest_costs, rung_values
 from autoglm_core.canonical import Json
 from autoglm_core.configuration import Configuration
-from autoglm_core.errors import AutoglmError, RemoteError
+from autoglm_core.errors import AutoglmError, Kind, RemoteError
 from autoglm_core.measurement import Measurement, Split
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.trial import StageRecord, Trial, TrialState
+
+
+class TooFewApprovals(AutoglmError):
+    """Administrators denied the study or withdrew, and too few sites are left. `others`: who, and with which code."""
+
+    code = "too-few-approvals"
+    kind = Kind.DENIED
+
+    def __init__(self, *, approved: int, required: int, others: str) -> None:
+        super().__init__(
+            f"{approved} sites approve and the study needs {required} ({others}): "
+            "settle it with their administrators, then submit it with --again",
+            approved=approved,
+            required=required,
+            others=others,
+        )
+
+
+WITHOUT_A_COHORT = (TooFewApprovals, SitesBarred, CohortTooSmall)
+"""These say nothing about a trial: every other trial of the study would meet them too."""
 
 
 async def sum_constants(context: StudyContext, tools: Tools) -> tuple[int, ...]:
@@ -74,19 +95,33 @@ class Search:
     def stop(self) -> None:
         """End after the trials that are under way."""
         self._stop.set()
+        self._context.progress.stopping = True
+        self._tools.fleet.notify()
 
     async def run(self) -> str:
         """Run trials; the reason why it ended: trials, wall, space, operator.
 
         Raises:
-            TooFewApprovals: sites withdrew; open trials are closed, completed ones stay.
+            TooFewApprovals, SitesBarred, CohortTooSmall: a cohort is not to be had. Open trials are closed, completed
+            ones stay.
         """
+        try:
+            reason = await self._run()
+        except WITHOUT_A_COHORT as error:
+            if not self._stop.is_set():
+                await self._close_open({"code": error.code})
+                raise
+            reason = "operator"
+        await self._close_open({"code": "budget-spent", "reason": reason})
+        return reason
+
+    async def _run(self) -> str:
         reason = ""
         pending = [trial for trial in await self._trials() if trial.state is TrialState.PENDING]
         if pending:
             await self._probe(pending)
         while not reason:
-            await self._require_approvals()
+            await self._still_approved()
             groups = await self._open_groups()
             reason = self._spent()
             if reason:
@@ -96,15 +131,7 @@ class Search:
             else:
                 reason = await self._propose()
             await self.save_time()
-        await self._close_open({"code": "budget-spent", "reason": reason})
         return reason
-
-    async def _require_approvals(self) -> None:
-        try:
-            await self._still_approved()
-        except AutoglmError as error:
-            await self._close_open({"code": error.code})
-            raise
 
     async def save_time(self) -> None:
         """Add the time since the last call to the study's."""
@@ -176,7 +203,7 @@ class Search:
         start = time.monotonic()
         try:
             await self._tune_and_evaluate(group)
-        except UNUSABLE:
+        except (*UNUSABLE, *WITHOUT_A_COHORT):
             raise  # no fault of these trials
         except AutoglmError as error:
             code = error.remote_code if isinstance(error, RemoteError) else error.code

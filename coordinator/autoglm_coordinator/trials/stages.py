@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from autoglm_coordinator.federation.blame import Blames
 from autoglm_coordinator.federation.fleet import Fleet
 from autoglm_coordinator.federation.leases import HostLeases
 from autoglm_coordinator.federation.sessions import Sessions
@@ -28,6 +29,7 @@ class Tools:
 
     store: Store
     fleet: Fleet
+    blames: Blames
     leases: HostLeases
     sessions: Sessions
     child: ChildProcess

@@ -12,24 +12,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from autoglm_coordinator.federation.aggregators import load_aggregator
-from autoglm_coordinator.federation.sessions import minimum_cohort
 from autoglm_coordinator.federation.transport import EndStudy, Link, OfferStudy
-from autoglm_coordinator.sampler.registry import check_sampler
 from autoglm_coordinator.store.api import StudyRecord, StudyState
 from autoglm_coordinator.store.errors import UNUSABLE
-from autoglm_coordinator.trials.context import Progress, StudyContext, stage_key
+from autoglm_coordinator.trials.context import Progress, StudyContext, cohort_key, wanted_key
 from autoglm_coordinator.trials.finish import finish
-from autoglm_coordinator.trials.runner import Search, sum_constants
+from autoglm_coordinator.trials.runner import Search, TooFewApprovals, sum_constants
 from autoglm_coordinator.trials.stages import Tools
+from autoglm_coordinator.trials.submission import NoSite, check_study, require_accepted, wanted_agents
 from autoglm_core.canonical import Json, canonical_json, json_digest
 from autoglm_core.clock import Clock
-from autoglm_core.configuration import Value
-from autoglm_core.errors import AutoglmError, Conflict, InvalidInput, Kind, NotFound
+from autoglm_core.errors import AutoglmError, Conflict
 from autoglm_core.privacy.roster import Roster
-from autoglm_core.space import CategoricalParameter
+from autoglm_core.protection import minimum_cohort
 from autoglm_core.study import Study
-from autoglm_core.study_metrics import check_metrics
 from autoglm_workloads.registry import load_workload
 
 LOG = logging.getLogger(__name__)
@@ -44,67 +40,6 @@ class NoRoster(Conflict):
 
     def __init__(self) -> None:
         super().__init__("no roster yet: run `autoglm roster propose`, and have each site accept it")
-
-
-class NoSite(NotFound):
-    """No site of the roster declares the study's data."""
-
-    code = "no-site"
-
-    def __init__(self, *, data: str, workload: str, sites: int, required: int) -> None:
-        super().__init__(
-            f"{sites} sites of the roster declare data {data!r} for {workload}, and the study needs {required}: "
-            f"add [data.{data}] to the agents' agent.toml, or correct `data` in the study",
-            data=data,
-            workload=workload,
-            sites=sites,
-            required=required,
-        )
-
-
-class NoDevice(NotFound):
-    """A device class of the study has no agent."""
-
-    code = "unknown-device-class"
-
-    def __init__(self, *, device_class: str, known: str) -> None:
-        super().__init__(
-            f"no connected agent is of device class {device_class!r} (there are: {known or 'none'}): "
-            "correct `device_classes`, or start an agent with that [device] class",
-            device_class=device_class,
-            known=known,
-        )
-
-
-class OtherWorkloadVersion(InvalidInput):
-    """A study was declared for another version of its workload."""
-
-    code = "other-workload-version"
-
-    def __init__(self, *, workload: str, declared: int, installed: int) -> None:
-        super().__init__(
-            f"the study was declared for version {declared} of {workload}, and this coordinator has {installed}: "
-            "submit it with the `autoglm` of the coordinator's version",
-            workload=workload,
-            declared=declared,
-            installed=installed,
-        )
-
-
-class TooFewApprovals(AutoglmError):
-    """Administrators denied the study or withdrew, and too few sites are left. `others`: who, and with which code."""
-
-    code = "too-few-approvals"
-    kind = Kind.DENIED
-
-    def __init__(self, *, approved: int, required: int, others: str) -> None:
-        super().__init__(
-            f"{approved} sites approve and the study needs {required} ({others}): "
-            "settle it with their administrators, then submit it with --again",
-            approved=approved,
-            required=required,
-            others=others,
-        )
 
 
 @dataclass
@@ -145,7 +80,7 @@ class Studies:
         """Check that the deployment can run `study`, store it, and start to gather approvals.
 
         Raises:
-            NoRoster, NoSite, NoDevice, or the workload's own error: nothing is stored.
+            NoRoster, RosterNotAccepted, or what `check` raises: nothing is stored.
         """
         roster = await self.roster()
         study_id = f"{study.name}-{json_digest([study.hash, idempotency_key])[:6]}"
@@ -158,37 +93,19 @@ class Studies:
         )
         known = {entry.study_id for entry in await self._tools.store.list_studies()}
         if study_id not in known:
-            self.check(study, roster)
-            await self._tools.store.put_stage("WANTED", _wanted_key(study_id), self._wanted(study, roster))
+            wanted = self.check(study, roster)
+            require_accepted(roster, wanted["sites"], await self._tools.store.roster_acceptances(roster.hash))
+            await self._tools.store.put_stage("WANTED", wanted_key(study_id), wanted)
         record = await self._tools.store.put_study(record, idempotency_key=idempotency_key)
         if record.study_id not in self._running and not record.state.final:
             self._start(record, study)
         return record
 
-    def check(self, study: Study, roster: Roster) -> None:
-        """Raise the first reason why the deployment cannot run `study`."""
-        workload = load_workload(study.workload)
-        if study.workload_version != workload.version:
-            raise OtherWorkloadVersion(
-                workload=study.workload, declared=study.workload_version, installed=workload.version
-            )
-        workload.model_side.check(study)
-        check_metrics(study, workload.model_side.metrics())
-        check_sampler(study)
-        for name in aggregators_of(study):
-            load_aggregator({"aggregator": name})
-        wanted = self._wanted(study, roster)
-        required = minimum_cohort(study, roster)
-        if len(wanted["sites"]) < required:
-            raise NoSite(data=study.data, workload=study.workload, sites=len(wanted["sites"]), required=required)
-        known = sorted({entry.device_class for entry in self._tools.fleet.facts() if entry.device_class})
-        for device_class in study.device_classes:
-            if device_class not in known:
-                raise NoDevice(device_class=device_class, known=", ".join(known))
-
-    def concerned(self, study: Study, roster: Roster) -> list[str]:
-        """The agents whose yes the study would need."""
-        return _agents(self._wanted(study, roster))
+    def check(self, study: Study, roster: Roster) -> Json:
+        """Whose yes `study` would need; raises the first reason why the deployment cannot run it."""
+        wanted = wanted_agents(study, roster, fleet=self._tools.fleet, blames=self._tools.blames)
+        check_study(study, roster, wanted, fleet=self._tools.fleet)
+        return wanted
 
     async def roster(self) -> Roster:
         """The roster in force.
@@ -273,6 +190,7 @@ class Studies:
 
         async def still_approved() -> None:
             await self.require_approvals(context.study_id, context.sites, required)
+            self._tools.sessions.require_trusted(context)
 
         running.search = Search(context, self._tools, seconds_before=before, still_approved=still_approved)
         reason = await running.search.run()
@@ -292,10 +210,10 @@ class Studies:
             TooFewApprovals: the sites that approved are too few.
         """
         record = running.record
-        wanted = await self._tools.store.get_stage(_wanted_key(record.study_id))
+        wanted = await self._tools.store.get_stage(wanted_key(record.study_id))
         if wanted is None:
             raise NoSite(data=running.study.data, workload=running.study.workload, sites=0, required=1)
-        agents = _agents(wanted)
+        agents = agents_of(wanted)
         running.wanted, running.sites_wanted = len(agents), len(wanted["sites"])
         offered: dict[str, Link] = {}
         while True:
@@ -315,10 +233,10 @@ class Studies:
     async def answers(self, study_id: str) -> dict[str, str]:
         """What each agent whose yes is wanted answered, by name: `ok`, why not, or nothing for not yet."""
         store = self._tools.store
-        wanted = await store.get_stage(_wanted_key(study_id))
+        wanted = await store.get_stage(wanted_key(study_id))
         codes = {entry.agent_id: entry.code for entry in await store.list_decisions(study_id)}
         names = {entry.agent_id: entry.name for entry in await store.list_agents()}
-        return {names[agent]: codes.get(agent, "") for agent in ([] if wanted is None else _agents(wanted))}
+        return {names[agent]: codes.get(agent, "") for agent in ([] if wanted is None else agents_of(wanted))}
 
     async def require_approvals(self, study_id: str, sites: Iterable[str], required: int) -> None:
         """Raise `TooFewApprovals` unless at least `required` of `sites` approve still."""
@@ -335,47 +253,45 @@ class Studies:
             link.send(OfferStudy(record.study_id, record.body, record.roster_hash))
             offered[agent_id] = link
 
-    def _wanted(self, study: Study, roster: Roster) -> Json:
-        """Whose yes the study needs: connected sites of the roster with its data, and devices of its classes."""
-        members = {site.site_id for site in roster.sites}
-        facts = self._tools.fleet.facts()
-        declared = (study.data, study.workload)
-        return {
-            "sites": [entry.agent_id for entry in facts if entry.agent_id in members and declared in entry.data],
-            "devices": {
-                name: [entry.agent_id for entry in facts if entry.device_class == name] for name in study.device_classes
-            },
-        }
-
     async def _context(self, running: Running, wanted: Json, decisions: Mapping[str, bool]) -> StudyContext:
         record, study = running.record, running.study
         roster = Roster.decode((await self._tools.store.get_roster(record.roster_hash)).body)
-        sites = tuple(sorted(site for site in wanted["sites"] if decisions[site]))
-        required = minimum_cohort(study, roster)
-        await self.require_approvals(record.study_id, sites, required)
         devices = {
             name: tuple(agent for agent in group if decisions[agent]) for name, group in wanted["devices"].items()
         }
-        return StudyContext(
+        context = StudyContext(
             study_id=record.study_id,
             study=study,
             workload=load_workload(study.workload),
             roster=roster,
-            sites=sites,
+            sites=tuple(sorted(site for site in wanted["sites"] if decisions[site])),
             devices=devices,
             progress=running.progress,
         )
+        return replace(context, sites=await self._fixed_sites(context))
+
+    async def _fixed_sites(self, context: StudyContext) -> tuple[str, ...]:
+        """The study's sites, as they were when it began to run.
+
+        Constants were summed over all of them, and would not be given again over others. Whoever withdraws later, or
+        is barred, is missing from cohorts.
+
+        Raises:
+            TooFewApprovals, SitesBarred: a cohort is not to be had.
+        """
+        store, key = self._tools.store, cohort_key(context.study_id)
+        stored = await store.get_stage(key)
+        if stored is not None:
+            context = replace(context, sites=tuple(stored["sites"]))
+        required = minimum_cohort(context.study, context.roster)
+        await self.require_approvals(context.study_id, context.sites, required)
+        self._tools.sessions.require_trusted(context)
+        if stored is None:
+            trusted = [site for site in context.sites if site not in self._tools.blames.barred]
+            stored = await store.put_stage("COHORT", key, {"sites": trusted})
+        return tuple(stored["sites"])
 
 
-def aggregators_of(study: Study) -> list[Value]:
-    """Every aggregator that the study's space may ask for."""
-    named = [parameter for parameter in study.space.tune if parameter.name == "aggregator"]
-    return [value for parameter in named if isinstance(parameter, CategoricalParameter) for value in parameter.choices]
-
-
-def _agents(wanted: Json) -> list[str]:
+def agents_of(wanted: Json) -> list[str]:
+    """Ids of all whose yes is wanted."""
     return [*wanted["sites"], *(agent for group in wanted["devices"].values() for agent in group)]
-
-
-def _wanted_key(study_id: str) -> str:
-    return stage_key("WANTED", study_id)

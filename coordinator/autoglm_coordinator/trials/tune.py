@@ -17,8 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autoglm_compression.updates.error_feedback import feedback_in_force
 from autoglm_coordinator.federation.aggregator_state import AggregatorState
 from autoglm_coordinator.federation.aggregators import load_aggregator
+from autoglm_coordinator.federation.rounds import counted_last, never_the_same
 from autoglm_coordinator.federation.sessions import Request, training_seed
 from autoglm_coordinator.scheduler.api import Decision, RungValue, Scheduler
 from autoglm_coordinator.store.api import RoundRecord
@@ -156,14 +158,16 @@ class Tuning:
             split=Split.TRAIN,
             trial=self.key,
             round=number,
-            parameters=parameters.size,
+            dimension=parameters.size,
             weight_cap=int(context.summed_constants()["rows"].sum()),
             seed=training_seed(self.key, number),
+            counted=await self._counted(parameters.size),
         )
         outcome = await self._tools.sessions.run(context, request)
         summed = time.monotonic()
         aggregator = load_aggregator(self._configuration.tune)
-        parameters, state = await asyncio.to_thread(aggregator.step, parameters, outcome.delta, state)
+        moved, state = await asyncio.to_thread(aggregator.step, parameters, outcome.delta, state)
+        parameters = never_the_same(moved, parameters)
         store = self._tools.store
         model = await store.put_artifact(parameters.astype("<f4", copy=False).tobytes())
         encoded = state.encode()
@@ -189,6 +193,12 @@ class Tuning:
             len(outcome.dropped),
         )
         return record, parameters, state
+
+    async def _counted(self, dimension: int) -> Mapping[str, str]:
+        """By which each site knows the residual that it goes on from, where there are residuals."""
+        if not feedback_in_force(self._context.study.protection, dimension):
+            return {}
+        return counted_last(await self._tools.store.rounds(self.key))
 
     async def _validate(self, record: RoundRecord) -> dict[str, Measurement]:
         key = rung_key(self.key, record.round)

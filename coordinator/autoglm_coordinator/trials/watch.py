@@ -53,7 +53,7 @@ async def study_standing(study_id: str, studies: Studies, store: Store) -> Stand
     trials = await store.list_trials(study_id)
     running = studies.running(study_id)
     search = running.search if running else None
-    halted = running.halted if running else None
+    halted = running.halted or running.progress.waiting if running else None
     seconds = search.seconds if search else record.active.total_seconds()
     wall = study.budget.wall.total_seconds() if study.budget.wall else None
     completed = [trial for trial in trials if trial.state is TrialState.COMPLETED]

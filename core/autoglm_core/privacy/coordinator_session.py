@@ -81,10 +81,14 @@ OVER: Mapping[type[CoordinatorState], frozenset[Trigger]] = {
     Sharing: frozenset({MessageKind.ADVERT}),
     Masking: frozenset({MessageKind.ADVERT, MessageKind.SHARES}),
     Persisting: frozenset({MessageKind.ADVERT, MessageKind.SHARES, MaskedArrived}),
-    Signing: frozenset({MessageKind.ADVERT, MessageKind.SHARES, MaskedArrived}),
+    Signing: frozenset({MessageKind.ADVERT, MessageKind.SHARES, MaskedArrived, MessageKind.UNMASK}),
     Unmasking: frozenset({MessageKind.ADVERT, MessageKind.SHARES, MaskedArrived, MessageKind.SURVIVOR_SIGNATURE}),
 }
-"""What may still arrive for a phase that is over; it is dropped."""
+"""What may still arrive for a phase that is over; it is dropped.
+
+Over for a coordinator before this one too: shares on their way when it died reach its successor among the signatures,
+and are asked for again.
+"""
 
 
 class CoordinatorSession:

@@ -95,7 +95,9 @@ def reopen(me: Coordinator, state: Resumed, _: Opened) -> Step:
     }
     survivors = state.summed.survivors.sites
     signing = Signing(expected=survivors, summed=state.summed, answers=answers, stored=state.stored)
-    return _and_then(me, signing, _send_all(signing.waiting, unsigned(state.summed.survivors)))
+    # Whose shares are stored may not have heard so: that message was lost with its sender.
+    told = _send_all(tuple(state.stored), _acknowledgement(me))
+    return _and_then(me, signing, [*told, *_send_all(signing.waiting, unsigned(state.summed.survivors))])
 
 
 def advertised(me: Coordinator, state: Advertising, event: Received) -> Step:

@@ -23,6 +23,9 @@ CHUNK = 1 << 18
 _CIPHER_BLOCK = 16
 _ZEROS = memoryview(bytes(CHUNK))
 
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+Lanes = np.ndarray[Any, np.dtype[Any]]
+
 Parallel = Callable[[Callable[[Any], None], Sequence[Any]], Iterable[None]]
 """Like the builtin `map`; an executor's `map` runs the parts on its threads."""
 
@@ -75,30 +78,38 @@ def unmask(
 
 
 def _apply(vector: MaskedVector, streams: Sequence[MaskStream], *, start: int, stop: int) -> None:
-    """Apply bytes [start, stop) of each stream; `start` is a multiple of the cipher's block."""
+    """Apply bytes [start, stop) of each stream; `start` is a multiple of the cipher's block.
+
+    Every stream goes over one chunk before any goes over the next: a vector that is larger than the cache is read
+    once, not once for each stream.
+    """
     for array in (vector.body, vector.tail):
         if not array.flags.writeable or not array.flags.c_contiguous:
             raise WrongVector(expected=1, received=0, part="writable memory")
-    buffer = np.empty(CHUNK + _CIPHER_BLOCK, np.uint8)  # update_into asks for a block of room
-    for stream in streams:
-        _apply_one(vector, stream, buffer=buffer, start=start, stop=stop)
-
-
-def _apply_one(
-    vector: MaskedVector, stream: MaskStream, *, buffer: np.ndarray[Any, np.dtype[np.uint8]], start: int, stop: int
-) -> None:
-    counter = (start // _CIPHER_BLOCK).to_bytes(_CIPHER_BLOCK, "big")  # the zero IV, moved to where this part begins
-    cipher = Cipher(AES256(stream.key), CTR(counter)).encryptor()
-    combine = np.subtract if stream.subtract else np.add
-    offset, width = vector.layout.body_offset, vector.body.itemsize
+    keystream = np.empty(CHUNK + _CIPHER_BLOCK, np.uint8)  # update_into asks for a block of room
+    generators = [(_generator(stream, start), np.subtract if stream.subtract else np.add) for stream in streams]
     for at in range(start, stop, CHUNK):
         end = min(at + CHUNK, stop)
-        cipher.update_into(_ZEROS[: end - at], buffer.data)
-        in_tail = max(0, min(end, offset) - at)
-        if in_tail:
-            lanes = vector.tail[at // 8 : (at + in_tail) // 8]
-            combine(lanes, buffer[:in_tail].view(np.dtype("<u8")), out=lanes)
-        if end > offset:
-            first = at + in_tail - offset
-            part = vector.body[first // width : (end - offset) // width]
-            combine(part, buffer[in_tail : end - at].view(vector.body.dtype), out=part)
+        zeros, room = _ZEROS[: end - at], keystream.data
+        lanes = _lanes(vector, keystream, start=at, stop=end)
+        for generate, combine in generators:
+            generate(zeros, room)
+            for part, masks in lanes:
+                combine(part, masks, out=part)
+
+
+def _generator(stream: MaskStream, start: int) -> Callable[[memoryview, memoryview], int]:
+    counter = (start // _CIPHER_BLOCK).to_bytes(_CIPHER_BLOCK, "big")  # the zero IV, moved to where this part begins
+    return Cipher(AES256(stream.key), CTR(counter)).encryptor().update_into
+
+
+def _lanes(vector: MaskedVector, keystream: Bytes, *, start: int, stop: int) -> list[tuple[Lanes, Lanes]]:
+    """Bytes [start, stop) of the image as lanes of the tail and of the body, each beside its keystream."""
+    offset, width, lanes = vector.layout.body_offset, vector.body.itemsize, list[tuple[Lanes, Lanes]]()
+    in_tail = max(0, min(stop, offset) - start)
+    if in_tail:
+        lanes.append((vector.tail[start // 8 : (start + in_tail) // 8], keystream[:in_tail].view(np.dtype("<u8"))))
+    if stop > offset:
+        body = vector.body[(start + in_tail - offset) // width : (stop - offset) // width]
+        lanes.append((body, keystream[in_tail : stop - start].view(vector.body.dtype)))
+    return lanes

@@ -17,7 +17,7 @@ from autoglm_core.privacy.masks import MaskStream
 from autoglm_core.privacy.roster import Roster
 from autoglm_core.privacy.session_keys import pair_stream, public_key, seed_hash, self_stream
 from autoglm_core.privacy.session_spec import SessionSpec
-from autoglm_core.privacy.shamir import PRIME, SECRET_BYTES, weights_at_zero
+from autoglm_core.privacy.shamir import SECRET_BYTES, interpolate, weights_at_zero
 
 
 def remaining_masks(
@@ -51,7 +51,7 @@ def _rebuild(summed: Summed, answers: Mapping[str, Unmask], *, spec: SessionSpec
     columns = zip(*(answers[site].shares for site in chosen), strict=True)
     secrets = {}
     for dealer, column in zip(summed.sharers, columns, strict=True):
-        value = sum(weight * share.y for weight, (_, _, share) in zip(weights, column, strict=True)) % PRIME
+        value = interpolate(weights, (share.y for _, _, share in column))
         secrets[dealer] = _advertised(value, dealer, summed=summed, spec=spec)
     return secrets
 

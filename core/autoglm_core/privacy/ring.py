@@ -54,10 +54,13 @@ def rounding_key(secret: bytes, spec: SessionSpec) -> bytes:
     return derive(secret, label="rounding", context=context)
 
 
-def quantize(delta: NDArray[np.float32], *, weight: int, spec: SessionSpec, rounding_key: bytes) -> tuple[Body, int]:
+def quantize(
+    delta: NDArray[np.float32], *, weight: int, spec: SessionSpec, rounding_key: bytes | None
+) -> tuple[Body, int]:
     """Ring elements of one site's weighted delta, and how many of its elements were clipped.
 
-    `delta`: `(spec.parameters,)` float32, local minus broadcast weights; `weight`: the site's training rows.
+    `delta`: `(spec.parameters,)` float32, local minus broadcast weights; `weight`: the site's training rows;
+    `rounding_key`: of the stochastic rounding, None: to the nearest level.
 
     Raises:
         WrongVector: another length.
@@ -79,20 +82,22 @@ def quantize(delta: NDArray[np.float32], *, weight: int, spec: SessionSpec, roun
     return out, _round_blocks(delta, out=out, scale=scale, bound=bound, key=rounding_key)
 
 
-def _round_blocks(delta: NDArray[np.float32], *, out: Body, scale: float, bound: int | None, key: bytes) -> int:
-    """Fill `out` with floor(delta * scale + u), u uniform in [0, 1) with 32 bits; returns the count clipped.
+def _round_blocks(delta: NDArray[np.float32], *, out: Body, scale: float, bound: int | None, key: bytes | None) -> int:
+    """Fill `out` with floor(delta * scale + u); returns the count clipped.
 
-    In fixed point with 32 fractional bits the sum is exact, so a value clipped to Q can never round up to Q + 1.
+    u is uniform in [0, 1) with 32 bits, or one half without a key. In fixed point with 32 fractional bits the sum is
+    exact, so a value clipped to Q can never round up to Q + 1.
     """
-    stream = Cipher(AES256(key), CTR(bytes(16))).encryptor()
+    stream = None if key is None else Cipher(AES256(key), CTR(bytes(16))).encryptor()
     zeros = memoryview(bytes(4 * _BLOCK))
-    uniform = np.empty(_BLOCK + 4, np.uint32)  # update_into asks for 15 bytes of room
+    uniform = np.full(_BLOCK + 4, 1 << (_FRACTION_BITS - 1), np.uint32)  # update_into asks for 15 bytes of room
     real, fixed = np.empty(_BLOCK, np.float64), np.empty(_BLOCK, np.int64)
     signed_out = out.view(np.dtype(f"<i{out.itemsize}"))
     clipped = 0
     for start in range(0, delta.size, _BLOCK):
         size = min(_BLOCK, delta.size - start)
-        stream.update_into(zeros[: 4 * size], uniform.view(np.uint8).data)
+        if stream is not None:
+            stream.update_into(zeros[: 4 * size], uniform.view(np.uint8).data)
         x, y = real[:size], fixed[:size]
         np.multiply(delta[start : start + size], scale * 2.0**_FRACTION_BITS, out=x, dtype=np.float64)
         if bound is not None:
@@ -118,4 +123,7 @@ def dequantize_sum(
         raise BadWeight(weight_cap=weight_cap)
     signed = body_sum.view(np.dtype(f"<i{body_sum.itemsize}"))
     scale = clip / levels * (weight_cap / weight_sum)
-    return (signed * np.float64(scale)).astype(np.float32)
+    # In float64, a piece at a time: two more vectors of it never exist.
+    out = np.empty(signed.size, np.float32)
+    np.multiply(signed, scale, out=out, dtype=np.float64, casting="same_kind")
+    return out

@@ -18,6 +18,8 @@ from autoglm_core.privacy.threshold import assumed_colluders, threshold
 
 _FORMAT = "autoglm/v1/roster"
 _SMALLEST_SITE = 4 + 4 + KEY_BYTES
+LARGEST_ROSTER = 2**18
+"""Bytes of an encoded roster: room for more than a thousand sites."""
 
 
 class BadRoster(InvalidInput):
@@ -87,6 +89,8 @@ class Roster:
             Malformed: not a roster of this format.
             BadRoster: a roster that no site could work with.
         """
+        if len(data) > LARGEST_ROSTER:
+            raise Malformed(what=f"roster: longer than {LARGEST_ROSTER} bytes")
         reader = Reader(data, what="roster")
         if reader.text() != _FORMAT:
             raise Malformed(what="roster: format")

@@ -65,6 +65,14 @@ class StudyKey:
         return cls(bytes(private), lattice.public_key().public_bytes_raw() + curve.public_key().public_bytes_raw())
 
 
+def probe_context(*, agent_id: str, study_id: str, sequence: int, manifest: bytes) -> bytes:
+    """What one device's figures are about: who measured, in which task of which study, which models.
+
+    `sequence` never repeats in a deployment, so a message that is replayed opens nowhere. `manifest`: as carried.
+    """
+    return Writer().text(agent_id).text(study_id).u64(sequence).fixed(sha256(manifest).digest(), 32).finish()
+
+
 def seal(recipient: bytes, clear: bytes, *, context: bytes, signer: SiteKey) -> bytes:
     """Sign `clear`, then seal both for the study key `recipient` (1216 bytes).
 
@@ -75,12 +83,16 @@ def seal(recipient: bytes, clear: bytes, *, context: bytes, signer: SiteKey) -> 
     """
     if len(recipient) != _LATTICE_PUBLIC_BYTES + _CURVE_BYTES:
         raise Malformed(what="study key")
-    public = MLKEM768X25519PublicKey(
-        MLKEM768PublicKey.from_public_bytes(recipient[:_LATTICE_PUBLIC_BYTES]),
-        X25519PublicKey.from_public_bytes(recipient[_LATTICE_PUBLIC_BYTES:]),
-    )
     signature = signer.sign(_NAME, _signed(recipient, context, clear))
-    return _SUITE.encrypt(Writer().fixed(signature, SIGNATURE_BYTES).blob(clear).finish(), public, _info(context))
+    plain = Writer().fixed(signature, SIGNATURE_BYTES).blob(clear).finish()
+    try:
+        public = MLKEM768X25519PublicKey(
+            MLKEM768PublicKey.from_public_bytes(recipient[:_LATTICE_PUBLIC_BYTES]),
+            X25519PublicKey.from_public_bytes(recipient[_LATTICE_PUBLIC_BYTES:]),
+        )
+        return _SUITE.encrypt(plain, public, _info(context))
+    except ValueError:  # coefficients out of range, or a point of small order
+        raise Malformed(what="study key") from None
 
 
 def open_sealed(private: bytes, sealed: bytes, *, context: bytes, signer: bytes) -> bytes:

@@ -24,7 +24,7 @@ from autoglm_core.privacy.shamir import SHARE_BYTES
 
 _FIELD = 2**255 - 19
 _NONCE = bytes(12)
-_PROBE = bytes([1]) * KEY_BYTES
+_PROBE = X25519PrivateKey.from_private_bytes(bytes([1]) * KEY_BYTES)
 """Any private key finds out whether a public one has small order."""
 SEALED_BYTES = 2 * (SHARE_BYTES + SALT_BYTES) + 16
 
@@ -38,13 +38,17 @@ def require_sound(public: bytes, *, site: str) -> None:
     """Raise `BadKey` for a key that is zero, of small order, or in a second encoding that could pass as another key."""
     if not 1 < int.from_bytes(public, "little") < _FIELD - 1:
         raise BadKey(site=site, reason="zero or not canonical")
-    agree(_PROBE, public, site=site)
+    _exchange(_PROBE, public, site=site)
 
 
 def agree(private: bytes, public: bytes, *, site: str) -> bytes:
     """The X25519 secret with `site`; raises `BadKey` for a key of small order, whose secret everybody knows."""
+    return _exchange(X25519PrivateKey.from_private_bytes(private), public, site=site)
+
+
+def _exchange(private: X25519PrivateKey, public: bytes, *, site: str) -> bytes:
     try:
-        return X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(public))
+        return private.exchange(X25519PublicKey.from_public_bytes(public))
     except ValueError:
         raise BadKey(site=site, reason="of small order") from None
 

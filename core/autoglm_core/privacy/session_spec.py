@@ -7,15 +7,15 @@ things derive different masks and refuse each other's signatures.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
 
-from autoglm_core.counters import CounterLayout
+from autoglm_core.canonical import read_canonical
+from autoglm_core.counters import BadCounters, CounterLayout
 from autoglm_core.encoding import Malformed, Reader, Writer
-from autoglm_core.privacy.layout import LARGEST_TAIL, VectorLayout
+from autoglm_core.privacy.layout import VectorLayout
 
 SUITE = "autoglm/v1/complete-x25519-hkdf-sha256-aes256ctr-shamir256"
 SESSION_ID_BYTES = 32
@@ -152,14 +152,9 @@ class SessionSpec:
             Malformed: `counters` is not the canonical JSON of a layout.
         """
         try:
-            layout = CounterLayout.from_json(json.loads(self.counters))
-            sizes = [size for field in layout.fields for size in (*field.shape, field.size)]
-            sound = all(isinstance(size, int) and 0 <= size <= LARGEST_TAIL for size in sizes)
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            return CounterLayout.from_json(read_canonical(self.counters, what="session spec, counters"))
+        except BadCounters:
             raise Malformed(what="session spec: counters") from None
-        if not sound:
-            raise Malformed(what="session spec: counters")
-        return layout
 
     @cached_property
     def layout(self) -> VectorLayout:

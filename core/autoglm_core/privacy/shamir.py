@@ -7,7 +7,7 @@ not. A share is a point (x, y) with y in 33 bytes. Any `threshold` shares give t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 PRIME = 2**256 + 297
 SECRET_BYTES = 32
@@ -41,8 +41,12 @@ def combine(shares: Sequence[Share]) -> int:
     Raises:
         ValueError: no share, or an x is 0 or occurs twice.
     """
-    weights = weights_at_zero([x for x, _ in shares])
-    return sum(weight * y for weight, (_, y) in zip(weights, shares, strict=True)) % PRIME
+    return interpolate(weights_at_zero([x for x, _ in shares]), [y for _, y in shares])
+
+
+def interpolate(weights: Sequence[int], ys: Iterable[int]) -> int:
+    """The secret whose shares at the points of `weights` are `ys`, in that order."""
+    return sum(weight * y for weight, y in zip(weights, ys, strict=True)) % PRIME
 
 
 def weights_at_zero(xs: Sequence[int]) -> list[int]:

@@ -212,6 +212,7 @@ class Hello(_message.Message):
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     AUDIT_SEQUENCE_FIELD_NUMBER: _builtins.int
     AUDIT_HEAD_FIELD_NUMBER: _builtins.int
+    ROSTER_SIMULATED_FIELD_NUMBER: _builtins.int
     protocol: _builtins.int
     version: _builtins.str
     kind: Global___AgentKind.ValueType
@@ -224,6 +225,8 @@ class Hello(_message.Message):
     memory_bytes: _builtins.str
     audit_sequence: _builtins.int
     audit_head: _builtins.bytes
+    roster_simulated: _builtins.bool
+    """it was accepted unseen, as in a simulation"""
     @_builtins.property
     def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___DataDeclared]: ...
     def __init__(
@@ -240,10 +243,11 @@ class Hello(_message.Message):
         memory_bytes: _builtins.str = ...,
         audit_sequence: _builtins.int = ...,
         audit_head: _builtins.bytes = ...,
+        roster_simulated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_head", b"audit_head", "audit_sequence", b"audit_sequence", "data", b"data", "device_class", b"device_class", "host_id", b"host_id", "kind", b"kind", "memory_bytes", b"memory_bytes", "protocol", b"protocol", "roster_hash", b"roster_hash", "store_epoch", b"store_epoch", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_head", b"audit_head", "audit_sequence", b"audit_sequence", "data", b"data", "device_class", b"device_class", "host_id", b"host_id", "kind", b"kind", "memory_bytes", b"memory_bytes", "protocol", b"protocol", "roster_hash", b"roster_hash", "roster_simulated", b"roster_simulated", "store_epoch", b"store_epoch", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -353,17 +357,21 @@ class RosterDecision(_message.Message):
 
     ROSTER_HASH_FIELD_NUMBER: _builtins.int
     ACCEPTED_FIELD_NUMBER: _builtins.int
+    SIMULATED_FIELD_NUMBER: _builtins.int
     roster_hash: _builtins.str
     accepted: _builtins.bool
+    simulated: _builtins.bool
+    """unseen"""
     def __init__(
         self,
         *,
         roster_hash: _builtins.str = ...,
         accepted: _builtins.bool = ...,
+        simulated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "roster_hash", b"roster_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "roster_hash", b"roster_hash", "simulated", b"simulated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -650,7 +658,10 @@ class TaskFailed(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
+    ACCUSED_FIELD_NUMBER: _builtins.int
     code: _builtins.str
+    accused: _builtins.str
+    """the site that dealt it a wrong share, where that is why"""
     @_builtins.property
     def id(self) -> Global___TaskId: ...
     def __init__(
@@ -658,10 +669,11 @@ class TaskFailed(_message.Message):
         *,
         id: Global___TaskId | None = ...,
         code: _builtins.str = ...,
+        accused: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accused", b"accused", "code", b"code", "id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

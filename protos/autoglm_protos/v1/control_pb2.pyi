@@ -112,6 +112,7 @@ class AgentInfo(_message.Message):
     REVOKED_FIELD_NUMBER: _builtins.int
     ROSTER_HASH_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    BLAMES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     connected: _builtins.bool
@@ -124,6 +125,8 @@ class AgentInfo(_message.Message):
     version: _builtins.str
     @_builtins.property
     def data(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def blames(self) -> _containers.RepeatedCompositeFieldContainer[Global___Blame]: ...
     def __init__(
         self,
         *,
@@ -137,14 +140,86 @@ class AgentInfo(_message.Message):
         revoked: _builtins.bool = ...,
         roster_hash: _builtins.str = ...,
         version: _builtins.str = ...,
+        blames: _abc.Iterable[Global___Blame] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connected", b"connected", "data", b"data", "device_class", b"device_class", "id", b"id", "kind", b"kind", "name", b"name", "revoked", b"revoked", "roster_hash", b"roster_hash", "site_key_fingerprint", b"site_key_fingerprint", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blames", b"blames", "connected", b"connected", "data", b"data", "device_class", b"device_class", "id", b"id", "kind", b"kind", "name", b"name", "revoked", b"revoked", "roster_hash", b"roster_hash", "site_key_fingerprint", b"site_key_fingerprint", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgentInfo: _TypeAlias = AgentInfo  # noqa: Y015
+
+@_typing.final
+class Blame(_message.Message):
+    """A site broke the secure sum; until it is readmitted no session takes it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENT_FIELD_NUMBER: _builtins.int
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    READMITTED_FIELD_NUMBER: _builtins.int
+    agent: _builtins.str
+    """name"""
+    study_id: _builtins.str
+    purpose: _builtins.str
+    round: _builtins.int
+    code: _builtins.str
+    readmitted: _builtins.bool
+    def __init__(
+        self,
+        *,
+        agent: _builtins.str = ...,
+        study_id: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        round: _builtins.int = ...,
+        code: _builtins.str = ...,
+        readmitted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "code", b"code", "purpose", b"purpose", "readmitted", b"readmitted", "round", b"round", "study_id", b"study_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Blame: _TypeAlias = Blame  # noqa: Y015
+
+@_typing.final
+class ReadmitAgentRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadmitAgentRequest: _TypeAlias = ReadmitAgentRequest  # noqa: Y015
+
+@_typing.final
+class ReadmitAgentReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadmitAgentReply: _TypeAlias = ReadmitAgentReply  # noqa: Y015
 
 @_typing.final
 class RevokeAgentRequest(_message.Message):
@@ -263,19 +338,23 @@ class RosterSite(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     ACCEPTED_FIELD_NUMBER: _builtins.int
+    SIMULATED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     fingerprint: _builtins.str
     accepted: _builtins.bool
+    simulated: _builtins.bool
+    """unseen"""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         fingerprint: _builtins.str = ...,
         accepted: _builtins.bool = ...,
+        simulated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "fingerprint", b"fingerprint", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "fingerprint", b"fingerprint", "name", b"name", "simulated", b"simulated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -470,6 +549,7 @@ class StudyInfo(_message.Message):
     WANTED_FIELD_NUMBER: _builtins.int
     PROTECTION_FIELD_NUMBER: _builtins.int
     ANSWERS_FIELD_NUMBER: _builtins.int
+    BLAMES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     name: _builtins.str
     state: _builtins.str
@@ -479,6 +559,8 @@ class StudyInfo(_message.Message):
     """canonical JSON: what is in force and what is not protected"""
     @_builtins.property
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___StudyAnswer]: ...
+    @_builtins.property
+    def blames(self) -> _containers.RepeatedCompositeFieldContainer[Global___Blame]: ...
     def __init__(
         self,
         *,
@@ -489,10 +571,11 @@ class StudyInfo(_message.Message):
         wanted: _builtins.int = ...,
         protection: _builtins.str = ...,
         answers: _abc.Iterable[Global___StudyAnswer] | None = ...,
+        blames: _abc.Iterable[Global___Blame] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "approved", b"approved", "id", b"id", "name", b"name", "protection", b"protection", "state", b"state", "wanted", b"wanted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "approved", b"approved", "blames", b"blames", "id", b"id", "name", b"name", "protection", b"protection", "state", b"state", "wanted", b"wanted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

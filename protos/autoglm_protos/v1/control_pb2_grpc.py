@@ -49,6 +49,11 @@ class ControlServiceStub(object):
                 request_serializer=autoglm__protos_dot_v1_dot_control__pb2.RevokeAgentRequest.SerializeToString,
                 response_deserializer=autoglm__protos_dot_v1_dot_control__pb2.RevokeAgentReply.FromString,
                 _registered_method=True)
+        self.ReadmitAgent = channel.unary_unary(
+                '/autoglm.v1.ControlService/ReadmitAgent',
+                request_serializer=autoglm__protos_dot_v1_dot_control__pb2.ReadmitAgentRequest.SerializeToString,
+                response_deserializer=autoglm__protos_dot_v1_dot_control__pb2.ReadmitAgentReply.FromString,
+                _registered_method=True)
         self.ProposeRoster = channel.unary_unary(
                 '/autoglm.v1.ControlService/ProposeRoster',
                 request_serializer=autoglm__protos_dot_v1_dot_control__pb2.ProposeRosterRequest.SerializeToString,
@@ -113,6 +118,13 @@ class ControlServiceServicer(object):
 
     def RevokeAgent(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadmitAgent(self, request, context):
+        """A site that broke the secure sum may take part again.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -189,6 +201,11 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.RevokeAgent,
                     request_deserializer=autoglm__protos_dot_v1_dot_control__pb2.RevokeAgentRequest.FromString,
                     response_serializer=autoglm__protos_dot_v1_dot_control__pb2.RevokeAgentReply.SerializeToString,
+            ),
+            'ReadmitAgent': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadmitAgent,
+                    request_deserializer=autoglm__protos_dot_v1_dot_control__pb2.ReadmitAgentRequest.FromString,
+                    response_serializer=autoglm__protos_dot_v1_dot_control__pb2.ReadmitAgentReply.SerializeToString,
             ),
             'ProposeRoster': grpc.unary_unary_rpc_method_handler(
                     servicer.ProposeRoster,
@@ -317,6 +334,33 @@ class ControlService(object):
             '/autoglm.v1.ControlService/RevokeAgent',
             autoglm__protos_dot_v1_dot_control__pb2.RevokeAgentRequest.SerializeToString,
             autoglm__protos_dot_v1_dot_control__pb2.RevokeAgentReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadmitAgent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoglm.v1.ControlService/ReadmitAgent',
+            autoglm__protos_dot_v1_dot_control__pb2.ReadmitAgentRequest.SerializeToString,
+            autoglm__protos_dot_v1_dot_control__pb2.ReadmitAgentReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,6 +34,8 @@ class ControlServiceStub:
     CreateJoinToken: _grpc.UnaryUnaryMultiCallable[_control_pb2.CreateJoinTokenRequest, _control_pb2.CreateJoinTokenReply]
     ListAgents: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListAgentsRequest, _control_pb2.ListAgentsReply]
     RevokeAgent: _grpc.UnaryUnaryMultiCallable[_control_pb2.RevokeAgentRequest, _control_pb2.RevokeAgentReply]
+    ReadmitAgent: _grpc.UnaryUnaryMultiCallable[_control_pb2.ReadmitAgentRequest, _control_pb2.ReadmitAgentReply]
+    """A site that broke the secure sum may take part again."""
     ProposeRoster: _grpc.UnaryUnaryMultiCallable[_control_pb2.ProposeRosterRequest, _control_pb2.RosterReply]
     GetRoster: _grpc.UnaryUnaryMultiCallable[_control_pb2.GetRosterRequest, _control_pb2.RosterReply]
     CheckStudy: _grpc.UnaryUnaryMultiCallable[_control_pb2.CheckStudyRequest, _control_pb2.CheckStudyReply]
@@ -51,6 +53,8 @@ class ControlServiceAsyncStub(ControlServiceStub):
     CreateJoinToken: _aio.UnaryUnaryMultiCallable[_control_pb2.CreateJoinTokenRequest, _control_pb2.CreateJoinTokenReply]  # type: ignore[assignment]
     ListAgents: _aio.UnaryUnaryMultiCallable[_control_pb2.ListAgentsRequest, _control_pb2.ListAgentsReply]  # type: ignore[assignment]
     RevokeAgent: _aio.UnaryUnaryMultiCallable[_control_pb2.RevokeAgentRequest, _control_pb2.RevokeAgentReply]  # type: ignore[assignment]
+    ReadmitAgent: _aio.UnaryUnaryMultiCallable[_control_pb2.ReadmitAgentRequest, _control_pb2.ReadmitAgentReply]  # type: ignore[assignment]
+    """A site that broke the secure sum may take part again."""
     ProposeRoster: _aio.UnaryUnaryMultiCallable[_control_pb2.ProposeRosterRequest, _control_pb2.RosterReply]  # type: ignore[assignment]
     GetRoster: _aio.UnaryUnaryMultiCallable[_control_pb2.GetRosterRequest, _control_pb2.RosterReply]  # type: ignore[assignment]
     CheckStudy: _aio.UnaryUnaryMultiCallable[_control_pb2.CheckStudyRequest, _control_pb2.CheckStudyReply]  # type: ignore[assignment]
@@ -83,6 +87,14 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.RevokeAgentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.RevokeAgentReply, _abc.Awaitable[_control_pb2.RevokeAgentReply]]: ...
+
+    @_abc_1.abstractmethod
+    def ReadmitAgent(
+        self,
+        request: _control_pb2.ReadmitAgentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.ReadmitAgentReply, _abc.Awaitable[_control_pb2.ReadmitAgentReply]]:
+        """A site that broke the secure sum may take part again."""
 
     @_abc_1.abstractmethod
     def ProposeRoster(

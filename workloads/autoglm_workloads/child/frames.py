@@ -9,13 +9,13 @@ runs other people's models and must not be able to run code in the daemon that r
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from autoglm_core.canonical import Json, canonical_json
+from autoglm_core.canonical import Json, canonical_json, read_canonical
+from autoglm_core.encoding import Malformed
 from autoglm_core.errors import AutoglmError, InvalidInput
 
 if TYPE_CHECKING:
@@ -84,13 +84,15 @@ def decode_head(data: bytes) -> Head:
     """Read a head.
 
     Raises:
-        BadFrame: not JSON of the agreed form, or sizes over the caps.
+        BadFrame: not canonical JSON of the agreed form, or sizes over the caps.
     """
     try:
-        fields = json.loads(data)
-        sizes = fields.pop("sizes")
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        fields = read_canonical(data, what="frame")
+    except Malformed as error:
         raise BadFrame(reason="form of the head") from error
+    if not isinstance(fields, dict) or "sizes" not in fields:
+        raise BadFrame(reason="form of the head")
+    sizes = fields.pop("sizes")
     if not isinstance(sizes, list) or len(sizes) > BLOB_COUNT_LIMIT:
         raise BadFrame(reason="number of blobs")
     if not all(type(size) is int and size >= 0 for size in sizes) or sum(sizes) > BLOBS_LIMIT:

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoglm_core.canonical import Json
-from autoglm_core.errors import Kind, RemoteError
 from autoglm_workloads.child import frames
+from autoglm_workloads.child.answers import read_answer
 from autoglm_workloads.child.environment import scrubbed
 from autoglm_workloads.child.errors import ChildClosed, ChildDied, TaskTimedOut
 
@@ -31,6 +31,8 @@ START_TIMEOUT = 60.0
 """Seconds until a child must be ready; importing a framework on a busy machine takes some."""
 GROWTH_BYTES = 2**30
 """A child that grew by more since its first task is replaced: something in it leaks."""
+AT_ONCE = 16 * 2**20
+"""Bytes of a blob that are set aside before any of it came."""
 _EXIT_GRACE = 2.0
 """Seconds between the end of the stream and the exit status of a child that died by itself."""
 
@@ -129,10 +131,9 @@ class ChildProcess:
             running = await self._ready()
             self._replace = True  # unless the exchange ends well: a half-read stream cannot be used again
             fields, replies = await self._exchange(running, parts, task=task, seconds=timeout)
-            if "error" in fields:
-                raise _remote_error(fields["error"])
-            self._replace = running.outgrown(fields["resident"])
-            return Reply(meta=fields["meta"], blobs=replies)
+            answer = read_answer(fields)
+            self._replace = running.outgrown(answer.resident)
+            return Reply(meta=answer.meta, blobs=replies)
 
     async def _ready(self) -> _Running:
         if self._closed:
@@ -143,9 +144,7 @@ class ChildProcess:
             self._running = self._spawn()
             self._replace = True
             fields, _ = await self._exchange(self._running, [], task="start", seconds=START_TIMEOUT)
-            if "error" in fields:
-                raise _remote_error(fields["error"])
-            self._running.enforced = bool(fields["meta"]["enforced"])
+            self._running.enforced = bool(read_answer(fields).meta.get("enforced"))
             self._replace = False
         return self._running
 
@@ -250,19 +249,14 @@ async def _receive(connection: socket.socket) -> tuple[Json, list[memoryview]]:
 
 async def _read(connection: socket.socket, size: int) -> memoryview:
     loop = asyncio.get_running_loop()
-    view = memoryview(bytearray(size))
+    buffer = bytearray(min(size, AT_ONCE))
     filled = 0
     while filled < size:
-        received = await loop.sock_recv_into(connection, view[filled:])
+        if filled == len(buffer):  # what is announced costs no memory, only what came does
+            buffer += bytes(min(size - filled, filled))
+        with memoryview(buffer)[filled:] as rest:
+            received = await loop.sock_recv_into(connection, rest)
         if not received:
             raise EOFError
         filled += received
-    return view
-
-
-def _remote_error(description: Json) -> RemoteError:
-    reserved = {"self", "message", "remote_code", "remote_kind"}
-    data = {name: value for name, value in description["data"].items() if name not in reserved}
-    return RemoteError(
-        description["message"], remote_code=description["code"], remote_kind=Kind(description["kind"]), **data
-    )
+    return memoryview(buffer)

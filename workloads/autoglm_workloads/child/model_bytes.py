@@ -26,6 +26,7 @@ _NESTED: Mapping[str, Mapping[int, str]] = {
     "tensor": {},
 }
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_LARGEST_TAG = 2**32
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
@@ -75,6 +76,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
+        if tag >= _LARGEST_TAG:
+            # A runtime that keeps the low 32 bits alone would see another field here than this walk.
+            raise BadModel(reason="field number")
         wire = tag & 7
         if wire == _VARINT:
             value, at = _varint(message, at)

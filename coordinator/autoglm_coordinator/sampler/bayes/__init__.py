@@ -1,0 +1,1 @@
+"""The default sampler: Gaussian processes over mixed spaces and expected hypervolume improvement."""

@@ -1,0 +1,72 @@
+"""Which configurations may still be suggested, and some that need no model: spread ones, and any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+import numpy as np
+from scipy.stats import qmc
+
+from autoglm_coordinator.sampler.api import NoConfiguration, SpaceExhausted
+from autoglm_coordinator.sampler.bayes.encoding import UnitCube
+from autoglm_coordinator.sampler.enumeration import every_configuration
+from autoglm_core.configuration import Configuration
+from autoglm_core.parameter import Part
+from autoglm_core.space import SearchSpace
+
+TRIES = 400
+"""Random configurations before those of a countable space are counted out."""
+SEQUENCE = 512
+"""Points of the low-discrepancy sequence."""
+
+
+class Candidates:
+    """`known`: what may not be said again; `rng`: draws what is left to chance."""
+
+    def __init__(
+        self, space: SearchSpace, cube: UnitCube, known: Iterable[Configuration], rng: np.random.Generator
+    ) -> None:
+        self._space, self._cube, self._rng = space, cube, rng
+        self._known = {configuration.key for configuration in known}
+        self._tune = cube.coordinates(Part.TUNE)
+
+    def accepts(self, configuration: Configuration, key: str | None = None) -> bool:
+        """Whether it is new and meets the space's constraints; `key`: its own, where the caller has it."""
+        values = {**configuration.tune, **configuration.deploy}
+        return (key or configuration.key) not in self._known and self._space.admits(values)
+
+    def take(self, configuration: Configuration) -> None:
+        """It is known from now on."""
+        self._known.add(configuration.key)
+
+    def spread(self, number: int, *, seed: int) -> Configuration | None:
+        """The acceptable point of a Sobol sequence that comes at or after `number`, else any."""
+        if self._cube.latents:
+            for point in qmc.Sobol(self._cube.latents, rng=np.random.default_rng(seed)).random(SEQUENCE)[number:]:
+                configuration = self._cube.configuration(point)
+                if self.accepts(configuration):
+                    return configuration
+        return self.any()
+
+    def any(self, like: Configuration | None = None) -> Configuration | None:
+        """Any acceptable one, with the `tune` of `like` if that is given; None where none was found."""
+        for _ in range(TRIES):
+            latent = self._rng.random(self._cube.latents)
+            if like is not None:
+                latent[self._tune] = self._cube.latent(like, fill=latent)[self._tune]
+            configuration = self._cube.configuration(latent)
+            if self.accepts(configuration):
+                return configuration
+        wanted = None if like is None else like.tune_key
+        left = [entry for entry in self._every if entry.key not in self._known and wanted in (None, entry.tune_key)]
+        return left[int(self._rng.integers(len(left)))] if left else None
+
+    def why_none(self) -> SpaceExhausted | NoConfiguration:
+        """The error where nothing is left to suggest."""
+        return SpaceExhausted(configurations=len(self._every)) if self._every else NoConfiguration(tries=TRIES)
+
+    @cached_property
+    def _every(self) -> list[Configuration]:
+        """All of a countable space; none of an endless one."""
+        return every_configuration(self._space) or []

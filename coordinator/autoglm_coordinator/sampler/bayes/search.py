@@ -1,0 +1,121 @@
+"""Where the acquisition function is highest: an evolution over latent coordinates, seeded by chance and by the front.
+
+Gradients were rejected: with integers, categories and conditions most steps lead nowhere, while a few thousand
+configurations are scored in milliseconds, each as the configuration that would really be run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from autoglm_coordinator.sampler.bayes.acquisition import Acquisition
+from autoglm_coordinator.sampler.bayes.candidates import Candidates
+from autoglm_coordinator.sampler.bayes.encoding import UnitCube
+from autoglm_core.configuration import Configuration
+
+Array = NDArray[np.float64]
+SPREAD = 1024
+"""Points spread over the whole space. With half as many the best promise was missed by 10 % instead of 4 %, and further
+generations did not make up for it."""
+AROUND = 192
+"""Points around the front, for each of three radii; and as many crossed from two of its points, in two ways."""
+RADII = (0.02, 0.1, 0.3)
+GENERATIONS, PARENTS, CHILDREN = 12, 10, 10
+FIRST_STEP, SHRINK = 0.2, 0.6
+MOVED = 0.3
+"""Chance that a coordinate moves; for a category, that it is drawn anew."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A configuration, its latent coordinates `(latents,)` and what it promises."""
+
+    configuration: Configuration
+    latent: Array
+    promise: float
+
+
+class Search:
+    """`free` `(f,)`: latent coordinates that move; the others stay at `held` `(latents,)`."""
+
+    def __init__(
+        self,
+        cube: UnitCube,
+        candidates: Candidates,
+        rng: np.random.Generator,
+        *,
+        free: NDArray[np.intp],
+        held: Array | None = None,
+    ) -> None:
+        self._cube, self._candidates, self._rng = cube, candidates, rng
+        self._free, self._held = free, held
+
+    def run(self, promise: Acquisition, parents: Array) -> Configuration | None:
+        """The most promising acceptable configuration that was met, or None. `parents` `(p, latents)`: the front's."""
+        pool = self._scored(self._start(parents), promise)
+        for generation in range(GENERATIONS):
+            best = sorted(pool, key=lambda found: -found.promise)[:PARENTS]
+            if not best:
+                return None
+            latents = np.repeat(np.stack([found.latent for found in best]), CHILDREN, axis=0)
+            pool = best + self._scored(self._moved(latents, FIRST_STEP * SHRINK**generation), promise)
+        return max(pool, key=lambda found: found.promise).configuration
+
+    def _start(self, parents: Array) -> Array:
+        pools = [self._spread()]
+        if len(parents):
+            base = self._with_held(parents)
+            pools += [self._moved(self._drawn(base), radius) for radius in RADII]
+            left, right = self._drawn(base), self._drawn(base)
+            pools.append(np.where(self._rng.random(left.shape) < 0.5, left, right))
+            share = self._rng.random((AROUND, 1))
+            pools.append(share * left + (1 - share) * right)
+        return np.vstack(pools)
+
+    def _spread(self) -> Array:
+        spread = self._with_held(self._rng.random((SPREAD, self._cube.latents)))
+        if len(self._free):
+            spread[:, self._free] = qmc.Sobol(len(self._free), rng=self._rng).random(SPREAD)
+        return spread
+
+    def _with_held(self, latents: Array) -> Array:
+        if self._held is None:
+            return latents
+        result = np.tile(self._held, (len(latents), 1))
+        result[:, self._free] = latents[:, self._free]
+        return result
+
+    def _drawn(self, base: Array) -> Array:
+        return base[self._rng.integers(len(base), size=AROUND)]
+
+    def _moved(self, latents: Array, step: float) -> Array:
+        """Each with some of its free coordinates moved by about `step`, at least one."""
+        rng, free = self._rng, self._free
+        moved = np.zeros(latents.shape, bool)
+        if len(free):
+            moved[:, free] = rng.random((len(latents), len(free))) < MOVED
+            moved[np.arange(len(latents)), rng.choice(free, size=len(latents))] = True
+        near = np.clip(latents + step * rng.standard_normal(latents.shape), 0.0, 1.0)
+        anew = rng.random(latents.shape)
+        result: Array = np.where(moved, np.where(self._cube.jumps, anew, near), latents)
+        return result
+
+    def _scored(self, latents: Iterable[Array], promise: Acquisition) -> list[Found]:
+        accepted: dict[str, tuple[Configuration, Array]] = {}
+        for latent in latents:
+            configuration = self._cube.configuration(latent)
+            key = configuration.key
+            if key not in accepted and self._candidates.accepts(configuration, key):
+                accepted[key] = configuration, latent
+        if not accepted:
+            return []
+        promises = promise(self._cube.encode([configuration for configuration, _ in accepted.values()]))
+        return [
+            Found(configuration, latent, float(promised))
+            for (configuration, latent), promised in zip(accepted.values(), promises, strict=True)
+        ]
