@@ -47,6 +47,18 @@ def test_blobs_go_there_and_come_back_changed() -> None:
     run(story())
 
 
+def test_a_blob_that_is_larger_than_what_is_set_aside_at_once_arrives_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "AT_ONCE", 1000)
+
+    async def story() -> None:
+        async with ChildProcess(tasks=TABLE) as child:
+            blobs = [np.arange(size, dtype=np.float32) for size in (1_000_000, 250, 251)]
+            reply = await child.call("echo", {}, blobs, timeout=SECONDS)
+            assert [bytes(blob) for blob in reply.blobs] == [blob.tobytes() for blob in blobs]
+
+    run(story())
+
+
 def page_faults(pid: int) -> int:
     """Pages of memory that a process had to be given so far (see proc(5))."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])

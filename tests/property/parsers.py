@@ -1,20 +1,25 @@
 """Whatever the other side sends, a parser gives a value that encodes to those bytes, or one of its typed errors."""
 
+# ruff: noqa: S311 - seeded on purpose
+
 from __future__ import annotations
 
 import gc
 import time
 import tracemalloc
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.json_damage import damage
 from support.parser_contract import Parser, bombs, damaged
 from support.parsers import BY_NAME, PARSERS
 
 CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus"
+JSON = [parser for parser in PARSERS if parser.json]
 every_parser = pytest.mark.parametrize("parser", PARSERS, ids=BY_NAME)
 
 
@@ -38,6 +43,16 @@ def test_the_corpus_of_the_fuzzer_keeps_the_contract(parser: Parser) -> None:
 @given(data=st.data())
 def test_damaged_bytes_raise_one_typed_error_or_read_as_themselves(parser: Parser, data: st.DataObject) -> None:
     parser.check(data.draw(damaged(parser)))
+
+
+@pytest.mark.parametrize("parser", JSON, ids=[parser.name for parser in JSON])
+@settings(max_examples=150, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_strange_values_in_canonical_json_raise_one_typed_error_or_read_as_themselves(
+    parser: Parser, data: st.DataObject
+) -> None:
+    sample = data.draw(st.sampled_from(parser.honest))
+    parser.check(damage(sample, Random(data.draw(st.integers(0, 2**32)))))
 
 
 @every_parser

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import sys
+import traceback
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -153,12 +154,20 @@ class FloodingLine(Line):
         """As the product's, afterwards."""
         if message.vector.body.size:
             FloodingLine.trained += 1
-            if FloodingLine.trained == 1:
-                report("uploads", await spoilt_uploads(await self._stub(), Upload(message)))
-            elif FloodingLine.trained == 2:
-                assert isinstance(self._connection, Connection)
-                report("stream", await flooded_stream(self._connection, message))
+            try:
+                await self._attack(message)
+            except Exception:
+                # A mistake here ends this process: the study goes on without it, and the report is missing.
+                traceback.print_exc()
+                os._exit(1)
         await super().upload(message)
+
+    async def _attack(self, message: UploadVector) -> None:
+        if self.trained == 1:
+            report("uploads", await spoilt_uploads(await self._stub(), Upload(message)))
+        elif self.trained == 2:
+            assert isinstance(self._connection, Connection)
+            report("stream", await flooded_stream(self._connection, message))
 
 
 def report(name: str, found: dict[str, Any]) -> None:

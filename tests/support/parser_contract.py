@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from hypothesis import strategies as st
@@ -28,7 +28,7 @@ class Parser:
     `errors`: the typed errors that it may raise. `honest`: real encodings. `encode`: its inverse on what it returned;
     `spelled`: the bytes that `encode` must give where several spellings mean the same. `memory`: (bytes of peak memory
     per byte of input, bytes beside). `grow`: a valid input of about that many bytes, where input has no fixed size.
-    `bomb`: bytes of an input that is to cost memory; fewer where reading takes long.
+    `bomb`: bytes of an input that is to cost memory; fewer where reading takes long. `json`: its input is JSON.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Parser:
     memory: tuple[int, int] = (16, 64 * 1024)
     grow: Callable[[int], bytes] | None = None
     bomb: int = 16 * 1024
+    json: bool = False
 
     @cached_property
     def honest(self) -> tuple[bytes, ...]:
@@ -60,6 +61,11 @@ class Parser:
     def check_alone(self, data: bytes) -> None:
         """As `check`, for a caller that wants no answer."""
         self.check(data)
+
+
+JSON_MEMORY = (64, 256 * 1024)
+JsonParser = partial(Parser, json=True, memory=JSON_MEMORY)
+"""A parser of canonical JSON."""
 
 
 @st.composite

@@ -32,13 +32,12 @@ from autoglm_core.study import Study
 from autoglm_core.study_error import StudyError
 from autoglm_core.task import BadManifest, Manifest, ManifestItem
 from support.agent_sites import toy_study
-from support.parser_contract import Parser
+from support.parser_contract import JsonParser, Parser
 from support.secure_sum_wire import Deployment, Wire, inputs_for
 from support.ward import STUDY
 
 # ruff: noqa: S311 - seeded on purpose
 
-JSON_MEMORY = (64, 256 * 1024)
 DEPLOYMENT = Deployment.of(4)
 SPEC = DEPLOYMENT.spec()
 SITE = DEPLOYMENT.keys["s00"]
@@ -223,8 +222,8 @@ CORE = (
     Parser("message", Message.decode, (Malformed,), lambda: [m[0].encode() for m in _messages().values()],
            lambda value: value.encode()),
     Parser("session-spec", SessionSpec.decode, (Malformed,), _spec_samples, lambda value: value.encode()),
-    Parser("counter-layout", _counters, (Malformed,), _layouts, lambda value: canonical_json(value.to_json()),
-           memory=JSON_MEMORY, grow=_grown_layout),
+    JsonParser("counter-layout", _counters, (Malformed,), _layouts, lambda value: canonical_json(value.to_json()),
+               grow=_grown_layout),
     Parser("roster", Roster.decode, (Malformed, BadRoster), lambda: [DEPLOYMENT.roster.encode()],
            lambda value: value.encode(), memory=(48, 64 * 1024)),
     Parser("session-record", lambda data: decode_record(data, spec=SPEC, roster=DEPLOYMENT.roster, running=_running()),
@@ -241,12 +240,12 @@ CORE = (
     Parser("session-key", _session_key, (BadKey,), lambda: [public_key(MINE)], bytes),
     Parser("site-key", SitePublicKey, (Malformed,), lambda: [SITE.public.raw], lambda value: value.raw),
     Parser("private-site-key", SiteKey.from_bytes, (Malformed,), lambda: [bytes(32)], lambda value: value.to_bytes()),
-    Parser("manifest", Manifest.decode, (BadManifest,), lambda: [m.encode() for m in manifests()],
-           lambda value: value.encode(), memory=JSON_MEMORY, grow=_grown_manifest),
-    Parser("configuration", lambda data: Configuration.from_json(read_canonical(data, what="configuration")),
+    JsonParser("manifest", Manifest.decode, (BadManifest,), lambda: [m.encode() for m in manifests()],
+           lambda value: value.encode(), grow=_grown_manifest),
+    JsonParser("configuration", lambda data: Configuration.from_json(read_canonical(data, what="configuration")),
            (Malformed, BadConfiguration), lambda: [canonical_json(m.items[0].configuration.to_json()) for m in
-           manifests()[:1]], lambda value: canonical_json(value.to_json()), memory=JSON_MEMORY),
-    Parser("study", decode_study, (Malformed, StudyError), studies, lambda value: canonical_json(value.to_json()),
+           manifests()[:1]], lambda value: canonical_json(value.to_json())),
+    JsonParser("study", decode_study, (Malformed, StudyError), studies, lambda value: canonical_json(value.to_json()),
            memory=(256, 1024 * 1024), grow=_grown_study),
     Parser("join-token", _text(JoinToken.parse), (BadToken,), _tokens, lambda value: value.encode().encode(),
            _spelled_token),

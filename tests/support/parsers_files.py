@@ -35,8 +35,8 @@ from autoglm_workloads.child.model_bytes import BadModel, ExternalData, refuse_e
 from autoglm_workloads.site_tasks import Site
 from autoglm_workloads.synthetic import WORKLOAD
 from support.agent_sites import toy_study
-from support.parser_contract import Parser
-from support.parsers_core import JSON_MEMORY, manifests
+from support.parser_contract import JsonParser, Parser
+from support.parsers_core import manifests
 from support.ward import STUDY
 
 SLOW = 2048
@@ -174,21 +174,21 @@ def _study_file(text: str) -> object:
 
 
 FILES = (
-    Parser("probe-manifest", read_manifest, (RefusedWith,), _probe_manifests, canonical_json, memory=JSON_MEMORY),
-    Parser("figures", lambda data: read_figures(data, SHAPES), (Malformed,), _figures, memory=JSON_MEMORY),
-    Parser("frame-head", frames.decode_head, (frames.BadFrame,), _heads, _write_head, memory=JSON_MEMORY),
+    JsonParser("probe-manifest", read_manifest, (RefusedWith,), _probe_manifests, canonical_json),
+    JsonParser("figures", lambda data: read_figures(data, SHAPES), (Malformed,), _figures),
+    JsonParser("frame-head", frames.decode_head, (frames.BadFrame,), _heads, _write_head),
     Parser("frame-length", _prefix, (frames.BadFrame,), lambda: [frames.PREFIX.pack(70)]),
-    Parser("child-answer", _answer, (frames.BadFrame, RemoteError), _answers, memory=JSON_MEMORY),
+    JsonParser("child-answer", _answer, (frames.BadFrame, RemoteError), _answers),
     Parser("onnx-model", _model, (BadModel, ExternalData), lambda: _models(), bytes, bomb=SLOW),
     Parser("model-parameters", _parameters, (WrongLength,), lambda: [bytes(256)], lambda value: value.tobytes()),
-    Parser("audit-entry", lambda data: AuditEntry.decode(data, sequence=1), (AuditBroken,), _audit_lines,
-           lambda value: value.encode(), memory=JSON_MEMORY),
+    JsonParser("audit-entry", lambda data: AuditEntry.decode(data, sequence=1), (AuditBroken,), _audit_lines,
+           lambda value: value.encode()),
     Parser("audit-log", _audit_file, (AuditBroken,), lambda: [b"\n".join([*_audit_lines(), b""])]),
-    Parser("result", Result.parse, (UnreadableResult,), _results, lambda value: value.source, memory=JSON_MEMORY),
+    JsonParser("result", Result.parse, (UnreadableResult,), _results, lambda value: value.source),
     Parser("pick-archive", unpack_pick, (BadPick,), _picks),
     Parser("yaml", _text(read_yaml), (YamlError,), lambda: [STUDY.read_bytes()], memory=YAML_MEMORY, bomb=SLOW),
     Parser("study-file", _text(_study_file), (StudyFileError,), lambda: [STUDY.read_bytes()], memory=YAML_MEMORY,
            bomb=SLOW),
     Parser("agent-toml", _text(lambda text: parse_config(text, folder=Path("/"))), (BadConfig,),
-           lambda: [AGENT_TOML.encode()], memory=JSON_MEMORY),
+           lambda: [AGENT_TOML.encode()], memory=(64, 256 * 1024)),
 )  # fmt: skip

@@ -29,8 +29,8 @@ from autoglm_protos.errors import METADATA_KEY, Unreachable, encode_error, trans
 from autoglm_protos.host import SystemClock
 from autoglm_protos.tls import PeerRefused, peer_of
 from autoglm_protos.v1 import agent_pb2 as pb
-from support.parser_contract import Parser
-from support.parsers_core import JSON_MEMORY, SPEC, finished, manifests, studies
+from support.parser_contract import JsonParser, Parser
+from support.parsers_core import SPEC, finished, manifests, studies
 
 IMAGE = bytes(range(256)) * 4
 HASH = sha256(IMAGE).hexdigest()
@@ -194,7 +194,7 @@ WIRE = (
     Parser("agent-message", _from_agent, (Malformed, DecodeError), _agent_messages),
     Parser("coordinator-message", lambda data: agent_wire.decode(pb.CoordinatorMessage.FromString(data)),
            (Malformed, DecodeError), _coordinator_messages),
-    Parser("error", _error, (), lambda: [encode_error(_Odd("m", site="a", count=3, ratio=0.5))], memory=JSON_MEMORY),
+    JsonParser("error", _error, (), lambda: [encode_error(_Odd("m", site="a", count=3, ratio=0.5))]),
     Parser("certificate-request", _request, (BadRequest,), lambda: [enroll.new_request().csr]),
     Parser("certificate", _issued, (enroll.WrongAuthority,), _certificates),
     Parser("peer-certificate", _peer, (PeerRefused,), _certificates),
