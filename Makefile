@@ -107,7 +107,7 @@ check-protos: $(VENV)/.dev
 
 .PHONY: test
 test: check
-	$(BIN)/pytest -q -m "not long" --durations=10
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not long" --durations=10
 
 .PHONY: test-long
 test-long: $(VENV)/.dev

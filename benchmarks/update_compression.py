@@ -17,14 +17,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
@@ -107,9 +103,9 @@ def digits(seed: int, root: Path) -> Case:
     return Pool.load(simulation.study, files), DIGITS_TUNE
 
 
-def measure(data: Callable[[int, Path], Case], repetitions: int, workers: ProcessPoolExecutor) -> Json:
+def measure(data: Callable[[int, Path], Case], repetitions: int) -> Json:
     """Every width over `repetitions` seeds: the table's rows by name."""
-    found = list(workers.map(partial(one_seed, data), range(repetitions)))
+    found = [one_seed(data, seed) for seed in range(repetitions)]
     reference = [runs[REFERENCE] for runs in found]
     return {name: _row(width, [runs[name] for runs in found], reference) for name, width in WIDTHS.items()}
 
@@ -170,11 +166,9 @@ def main() -> int:
     options = parser.parse_args()
     start = time.monotonic()
     figures: Json = {}
-    os.environ["OMP_NUM_THREADS"] = "1"
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as workers:
-        for name, data, repetitions in (("heart", heart, options.splits), ("digits", digits, options.seeds)):
-            figures[name] = measure(data, repetitions, workers)
-            print(f"{table(f'{name}, bytes per parameter', figures[name])}\n", flush=True)
+    for name, data, repetitions in (("heart", heart, options.splits), ("digits", digits, options.seeds)):
+        figures[name] = measure(data, repetitions)
+        print(f"{table(f'{name}, bytes per parameter', figures[name])}\n", flush=True)
     figures["seconds"] = round(time.monotonic() - start, 1)
     repeated = f"{options.splits} splits of heart, {options.seeds} seeds of digits"
     print(f"± is one standard error; {repeated}; {figures['seconds']:.0f} s")

@@ -17,7 +17,7 @@ from autoglm_agent.download import Download, Room
 from autoglm_agent.egress import Egress
 from autoglm_agent.outgoing import FetchArtifact, StreamMessage, UploadVector
 from autoglm_core.codes import RefusalCode, RefusedWith
-from autoglm_core.errors import Kind
+from autoglm_core.errors import Kind, RemoteError
 from autoglm_protos.errors import translate
 from autoglm_protos.v1 import agent_pb2 as pb
 
@@ -101,7 +101,7 @@ class Line:
             async for chunk in call:
                 download.add(chunk.total, chunk.data)
         except grpc.aio.AioRpcError as failure:
-            if translate(failure).kind not in _PASSING:
+            if not _passes(failure):
                 raise RefusedWith(RefusalCode.ARTIFACT_UNAVAILABLE) from None
             return False
         finally:
@@ -127,7 +127,7 @@ class Line:
             try:
                 reply = await _put(await self._stub(), chunks)
             except grpc.aio.AioRpcError as failure:
-                if translate(failure).kind not in _PASSING:
+                if not _passes(failure):
                     raise RefusedWith(RefusalCode.UPLOAD_FAILED) from None
                 await asyncio.sleep(delays.next())
                 continue
@@ -140,6 +140,12 @@ class Line:
         while self._connection is None:
             await self._up.wait()
         return self._connection.stub
+
+
+def _passes(failure: grpc.aio.AioRpcError) -> bool:
+    """Whether the same call may succeed later."""
+    error = translate(failure)
+    return (error.remote_kind if isinstance(error, RemoteError) else error.kind) in _PASSING
 
 
 async def _put(stub: AgentServiceAsyncStub, chunks: Iterator[pb.PutChunk]) -> pb.PutReply:

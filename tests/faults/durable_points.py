@@ -185,11 +185,11 @@ def test_a_share_that_was_not_stored_is_asked_for_again_and_comes_in_the_same_by
 @at(Point.SHARE, Side.AFTER)
 def test_a_share_that_was_stored_is_not_asked_for_again(story: Story) -> None:
     (caught,) = story.death.open
-    (giver,) = caught.givers
+    assert caught.givers
     assert story.counted == caught.spec.session_id
     for name in SITES:
         assert (story.more_vectors(name), story.more_unmasks(name)) == (0, 0)
-        assert story.repeats(name) == 0 or not giver.startswith(name)
+        assert story.repeats(name) == 0 or not any(giver.startswith(name) for giver in caught.givers)
 
 
 @at(Point.ROUND, Side.BEFORE)

@@ -27,6 +27,8 @@ url = "postgresql+psycopg://db/autoglm"
 [deadlines]
 work = "2h"
 answer = "45s"
+[uploads]
+memory_mb = 200
 """
 
 
@@ -45,6 +47,7 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
         listen=Listen("127.0.0.1", 1, 2),
         store_url="postgresql+psycopg://db/autoglm",
         deadlines=DeadlineConfig(timedelta(hours=2), timedelta(seconds=45), DeadlineConfig.gather),
+        upload_bytes=200_000_000,
     )
     assert (config.join_address, config.mutual_address) == ("tune.example.org:1", "tune.example.org:2")
 
@@ -58,6 +61,7 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
         ("[store]", "[storage]", "storage", "did you mean store?"),
         ("url", "xyz", "store.xyz", "known here: url"),
         ("join_port = 1", 'join_port = "1"', "listen.join_port", "whole number"),
+        ("memory_mb = 200", "memory_mb = 0", "uploads.memory_mb", "positive"),
         ("join_port = 1", "join_port = true", "listen.join_port", "whole number"),
         ("join_port = 1", "join_port = 70000", "listen.join_port", "0 to 65535"),
         ("join_port = 1", "join_port = 2", "listen.join_port", "must differ"),
