@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 KEPT_BYTES = 12 * 2**20
 """A round's model is asked for again by the evaluation that follows; more than this much is fetched twice."""
 _PASSING = frozenset({Kind.UNAVAILABLE, Kind.ABORTED, Kind.EXHAUSTED})
+_RESET = frozenset({"cancelled", "internal", "unknown"})
+"""What gRPC makes of a stream that was reset before its status could be read; the coordinator's own errors say more."""
 
 
 class Connected(Protocol):
@@ -145,7 +147,9 @@ class Line:
 def _passes(failure: grpc.aio.AioRpcError) -> bool:
     """Whether the same call may succeed later."""
     error = translate(failure)
-    return (error.remote_kind if isinstance(error, RemoteError) else error.kind) in _PASSING
+    if isinstance(error, RemoteError):
+        return error.remote_kind in _PASSING or error.remote_code in _RESET
+    return error.kind in _PASSING
 
 
 async def _put(stub: AgentServiceAsyncStub, chunks: Iterator[pb.PutChunk]) -> pb.PutReply:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
@@ -115,6 +116,26 @@ def test_a_refused_announcement_ends_the_upload(tmp_path: Path) -> None:
     with pytest.raises(RefusedWith) as caught:
         run(Port(refuses), tmp_path, upload())
     assert caught.value.reason is RefusalCode.UPLOAD_FAILED
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN])
+def test_a_stream_that_is_reset_without_a_word_of_the_coordinators_is_repeated(
+    tmp_path: Path, code: grpc.StatusCode
+) -> None:
+    message, received = upload(), list[bytes]()
+
+    async def resets(chunks: Chunks, context: Any) -> pb.PutReply:
+        await anext(chunks)
+        await context.abort(code)
+        raise AssertionError("abort returned")
+
+    async def takes(chunks: Chunks, context: Any) -> pb.PutReply:
+        await context.send_initial_metadata(())
+        received.append(await image_of(chunks))
+        return pb.PutReply(stored=True)
+
+    run(Port(resets, takes), tmp_path, message)
+    assert len(received) == 1
 
 
 @pytest.mark.parametrize("with_room", [False, True])
