@@ -107,7 +107,9 @@ check-protos: $(VENV)/.dev
 
 .PHONY: test
 test: check
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not long" --durations=10
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not long" --durations=10 --ignore tests/faults
+	@# Stories of deaths and deadlines have the machine to themselves.
+	$(BIN)/pytest -q -m "not long" --durations=10 tests/faults
 
 .PHONY: test-long
 test-long: $(VENV)/.dev
