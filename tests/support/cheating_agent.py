@@ -15,7 +15,7 @@ from autoglm_agent.command_line import main
 from autoglm_core.privacy.bodies import OpenShare, Unmask
 from autoglm_core.privacy.messages import Message, MessageKind, signed
 from autoglm_core.privacy.session_spec import Purpose
-from autoglm_core.privacy.site_events import Send, SiteEvent, SiteInstruction, Start
+from autoglm_core.privacy.site_events import Received, Send, SiteEvent, SiteInstruction, Start
 from autoglm_core.privacy.site_session import SiteSession
 from autoglm_core.privacy.site_states import Advertised
 
@@ -42,7 +42,9 @@ class CheatingSession(SiteSession):
         """As the honest half's, in every round but one."""
         if (self.spec.purpose, self.spec.round) != (Purpose.TRAIN, ROUND):
             return super().handle(event)
-        if self.cheat is Cheat.DEALS_WRONG and isinstance(self._state, Advertised):
+        deals = isinstance(event, Received) and event.message.kind is MessageKind.ADVERTS
+        if self.cheat is Cheat.DEALS_WRONG and deals and isinstance(self._state, Advertised):
+            # Once: what it trained may be there before the adverts are, and a share that is wrong twice is right.
             secrets = self._state.secrets
             wrong = {peer: off_by_one(share) for peer, share in secrets.seed_shares.items()}
             self._state = replace(self._state, secrets=replace(secrets, seed_shares=wrong))
