@@ -11,17 +11,10 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import optuna
 import torch
-from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
-from botorch.fit import fit_gpytorch_mll
-from botorch.models import ModelListGP, SingleTaskGP
-from botorch.models.transforms import Standardize
-from botorch.optim import optimize_acqf
-from botorch.sampling import SobolQMCNormalSampler
-from gpytorch.mlls import SumMarginalLogLikelihood
-from sampler_problems import Problem
+from sampler_botorch import next_point
+from sampler_problem import Problem
 
 from autoglm_coordinator.sampler.bayes.sampler import BayesSampler
 from autoglm_coordinator.sampler.dimensions import Dimensions
@@ -95,32 +88,8 @@ POPULATION = 10
 
 
 def botorch(problem: Problem, known: Sequence[Evaluated], seed: int) -> Configuration:
-    """BoTorch's qLogNEHVI on independent SingleTaskGPs: 64 samples, 4 restarts, from 256 raw points.
-
-    The first use on a machine compiles BoTorch's kernel, which takes a minute or more.
-    """
-    torch.manual_seed(1000 * seed + len(known))
-    parameters = problem.space.tune
-    low = torch.tensor([parameter.minimum for parameter in parameters], dtype=torch.double)  # type: ignore[union-attr]
-    high = torch.tensor([parameter.maximum for parameter in parameters], dtype=torch.double)  # type: ignore[union-attr]
-    points = [[entry.configuration.tune[parameter.name] for parameter in parameters] for entry in known]
-    inputs = (torch.tensor(points, dtype=torch.double) - low) / (high - low)
-    values = -torch.tensor([entry.values for entry in known], dtype=torch.double)
-    model = ModelListGP(
-        *(SingleTaskGP(inputs, values[:, j, None], outcome_transform=Standardize(m=1)) for j in range(values.shape[1]))
-    )
-    fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
-    acquisition = qLogNoisyExpectedHypervolumeImprovement(
-        model=model,
-        ref_point=(-np.array(problem.reference)).tolist(),
-        X_baseline=inputs,
-        sampler=SobolQMCNormalSampler(torch.Size([64]), seed=seed),
-        prune_baseline=True,
-    )
-    cube = torch.stack([torch.zeros_like(low), torch.ones_like(low)])
-    found, _ = optimize_acqf(acquisition, bounds=cube, q=1, num_restarts=4, raw_samples=256)
-    point = (low + found[0] * (high - low)).tolist()
-    return Configuration(tune={parameter.name: value for parameter, value in zip(parameters, point, strict=True)})
+    """BoTorch's qLogNEHVI."""
+    return next_point(problem, [(entry.configuration, entry.values) for entry in known], seed=seed)
 
 
 SAMPLERS: Mapping[str, Suggest] = {
@@ -131,8 +100,6 @@ SAMPLERS: Mapping[str, Suggest] = {
     "random": _optuna(lambda seed: optuna.samplers.RandomSampler(seed=seed)),
     "qLogNEHVI": botorch,
 }
-REAL_ONLY = frozenset({"qLogNEHVI"})
-"""Samplers that are asked on boxes of real numbers alone."""
 
 
 def quiet() -> None:

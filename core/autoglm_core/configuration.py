@@ -55,6 +55,11 @@ class Configuration:
         """SHA-256 over the `tune` part alone."""
         return json_digest(dict(self.tune))
 
+    @property
+    def threads(self) -> int:
+        """Threads that the variant runs with: a session option, so no part of its shape, but of what is measured."""
+        return int(self.deploy.get("threads", 1))
+
     def to_json(self) -> Json:
         """As plain JSON values."""
         return {"tune": dict(self.tune), "deploy": dict(self.deploy)}

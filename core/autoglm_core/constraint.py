@@ -43,7 +43,7 @@ _COMPARISONS: Mapping[type[ast.cmpop], _Binary] = {
 
 @dataclass(frozen=True)
 class Constraint:
-    """A condition that has to hold. `names`: the parameters and metrics it speaks of, sorted.
+    """A condition that has to hold. `names`: the parameters and metrics it speaks of, sorted; `tree`: as it was parsed.
 
     Raises:
         ConstraintError: `text` is not in the language, compares nothing, or names nothing.
@@ -51,7 +51,7 @@ class Constraint:
 
     text: str
     names: tuple[str, ...] = field(init=False, compare=False, repr=False)
-    _tree: ast.expr = field(init=False, compare=False, repr=False)
+    tree: ast.expr = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         tree = _parse(self.text)
@@ -64,7 +64,7 @@ class Constraint:
         if not names:
             raise ConstraintError(constraint=self.text, reason="names no parameter and no metric")
         object.__setattr__(self, "names", names)
-        object.__setattr__(self, "_tree", tree)
+        object.__setattr__(self, "tree", tree)
 
     def holds(self, values: Mapping[str, Value]) -> bool:
         """Whether the constraint is met by `values`; a division by zero, an overflow or NaN means it is not.
@@ -73,7 +73,7 @@ class Constraint:
             ConstraintError: a name has no value, or a text is used as a number.
         """
         try:
-            return bool(_evaluate(self._tree, values))
+            return bool(_evaluate(self.tree, values))
         except ArithmeticError:
             return False
         except KeyError as error:

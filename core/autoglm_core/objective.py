@@ -29,6 +29,8 @@ class Direction(StrEnum):
         return 1.0 if self is Direction.MAXIMIZE else -1.0
 
 
+ANY_DEVICE = "any"
+"""Stands for the device class where a study names none: then only exact figures are known before TUNE."""
 DEVICE_METRICS = ("latency_p50_ms", "latency_p95_ms", "energy_mj", "memory_mb")
 """Known once a device of the class was measured."""
 EXACT_METRICS = ("size_mb", "parameters")

@@ -1,8 +1,8 @@
 """Which points of a set no other point beats: the Pareto front.
 
 Definition 1 of Deb et al. 2002 (doi:10.1109/4235.996017): a dominates b when it is nowhere worse and somewhere better.
-Sorting methods with a better exponent were rejected: a study has some thousand trials at most, and one vectorised
-comparison per point is enough.
+Sorting methods with a better exponent were rejected: a study has some thousand trials at most, and vectorised
+comparisons of all with all are enough.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from autoglm_core.errors import InvalidInput
 from autoglm_core.objective import Direction
+
+BLOCK = 64
+"""Points that are compared with all others at a time."""
 
 
 class WrongValues(InvalidInput):
@@ -45,11 +48,17 @@ def non_dominated(values: NDArray[np.float64], directions: Sequence[Direction]) 
     costs = values * np.array([-direction.sign for direction in directions])
     front: NDArray[np.bool_] = ~np.isnan(costs).any(axis=1)
     points = costs[front]
-    front[front] = [not _dominated(point, points) for point in points]
+    blocks = [points[start : start + BLOCK] for start in range(0, len(points), BLOCK)]
+    front[front] = np.concatenate([~_dominated(block, points) for block in blocks] or [np.empty(0, dtype=bool)])
     return front
 
 
-def _dominated(point: NDArray[np.float64], points: NDArray[np.float64]) -> bool:
-    nowhere_worse = (points <= point).all(axis=1)
-    somewhere_better = (points < point).any(axis=1)
-    return bool((nowhere_worse & somewhere_better).any())
+def _dominated(block: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """`(k,)`: which of `block` `(k, m)` some of `points` `(n, m)` dominates; both are costs."""
+    nowhere_worse = np.ones((len(block), len(points)), dtype=bool)
+    somewhere_better = np.zeros_like(nowhere_worse)
+    # Column by column, and not over an array of (k, n, m): it stays in the cache.
+    for column, own in zip(points.T, block.T, strict=True):
+        nowhere_worse &= column <= own[:, None]
+        somewhere_better |= column < own[:, None]
+    return np.asarray((nowhere_worse & somewhere_better).any(axis=1))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
-
 from autoglm_core.canonical import Json
-from autoglm_core.configuration import Value
+from autoglm_core.configuration import Configuration, Value
+from autoglm_core.parse_configuration import parse_configuration
 from autoglm_core.section import Section, as_mapping, as_scalar
-from autoglm_core.study import LOW_BIT_CLIP, Budget, Protection, SamplerSpec, SplitSpec
-from autoglm_core.study_error import Place, StudyError
-
-WALL = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(s|m|min|h|d)")
-SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+from autoglm_core.space import SearchSpace
+from autoglm_core.study import LOW_BIT_CLIP, MOST_BELIEVED, Protection, SamplerSpec, SplitSpec
+from autoglm_core.study_error import Place, StudyError, nearest
 
 
 def parse_model(section: Section) -> tuple[str, Json]:
@@ -32,34 +28,45 @@ def _option(value: object, place: Place) -> Value | list[Value]:
     return as_scalar(value, place)
 
 
-def parse_budget(section: Section) -> Budget:
-    """`{trials, wall}`."""
-    budget = Section(section.take("budget"), ("budget",), ("trials", "wall"))
-    return Budget(trials=budget.integer("trials"), wall=_wall(budget) if "wall" in budget else None)
+def parse_sampler(section: Section, space: SearchSpace, reference: Configuration | None) -> SamplerSpec:
+    """`sampler: gp` or `{name, seed, variants, batch, believed, warm_start}`.
 
-
-def _wall(section: Section) -> timedelta:
-    value, place = section.take("wall"), section.at("wall")
-    match = WALL.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise StudyError(place, "must be a time with its unit, such as 150s, 30min, 2h or 1d")
-    return timedelta(seconds=float(match[1]) * SECONDS[match[2]])
-
-
-def parse_sampler(section: Section) -> SamplerSpec:
-    """`sampler: gp` or `{name, seed, variants, batch}`."""
+    `reference`: the declared one; a configuration that is believed in and partial is filled from it, else the space's.
+    """
     if "sampler" not in section:
         return SamplerSpec()
     value, default = section.take("sampler"), SamplerSpec()
     if isinstance(value, str):
         return SamplerSpec(name=value)
-    sampler = Section(value, ("sampler",), ("name", "seed", "variants", "batch"))
+    sampler = Section(value, ("sampler",), ("name", "seed", "variants", "batch", "believed", "warm_start"))
     return SamplerSpec(
         name=sampler.text("name", default.name),
         seed=sampler.integer("seed", default.seed),
-        variants=sampler.integer("variants", default.variants),
+        variants=_variants(sampler) if "variants" in sampler else default.variants,
         batch=sampler.integer("batch", default.batch),
+        believed=_believed(sampler, space, reference),
+        warm_start=sampler.texts("warm_start"),
     )
+
+
+def _believed(sampler: Section, space: SearchSpace, reference: Configuration | None) -> tuple[Configuration, ...]:
+    items, place = sampler.items("believed"), sampler.at("believed")
+    if not items:
+        return ()
+    if len(items) > MOST_BELIEVED:
+        raise StudyError(place, f"at most {MOST_BELIEVED}, not {len(items)}")
+    usual = reference or space.reference()
+    else_as = {**usual.tune, **usual.deploy}
+    return tuple(
+        parse_configuration(item, (*place, number), space, else_as=else_as) for number, item in enumerate(items)
+    )
+
+
+def _variants(section: Section) -> int | None:
+    value = section.take("variants")
+    if isinstance(value, str) and value != "auto":
+        raise StudyError(section.at("variants"), "must be a whole number or auto", nearest=nearest(value, ("auto",)))
+    return None if value == "auto" else section.integer("variants")
 
 
 def parse_protection(section: Section) -> Protection:

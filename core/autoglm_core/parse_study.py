@@ -5,22 +5,25 @@ What only a workload knows, its version and its metrics, is passed in as `Worklo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from autoglm_core.budget import KEYS as BUDGET_KEYS
+from autoglm_core.budget import parse_budget
 from autoglm_core.canonical import canonical_json, read_canonical
-from autoglm_core.configuration import Configuration, Value
+from autoglm_core.configuration import Configuration
 from autoglm_core.constraint import Constraint
+from autoglm_core.contradictions import Placed, check_together, find_configuration
 from autoglm_core.encoding import Malformed
 from autoglm_core.objective import Direction, Objective, Weighted, usual_direction
-from autoglm_core.parameter import FloatParameter, FreeParameter, Part
+from autoglm_core.parse_configuration import parse_configuration
 from autoglm_core.parse_parameter import parse_parameters
 from autoglm_core.parse_schema import parse_schema
-from autoglm_core.parse_settings import parse_budget, parse_model, parse_protection, parse_sampler, parse_split
-from autoglm_core.section import Section, as_integer, as_list, as_mapping, as_number, as_scalar, as_text, one_of
+from autoglm_core.parse_settings import parse_model, parse_protection, parse_sampler, parse_split
+from autoglm_core.section import Section, as_integer, as_list, as_mapping, as_number, as_text, one_of
 from autoglm_core.space import SearchSpace
 from autoglm_core.study import Study
-from autoglm_core.study_error import ConstraintError, ImpossibleSpace, OutsideSpace, Place, StudyError, nearest
+from autoglm_core.study_error import ConstraintError, ImpossibleSpace, Place, StudyError
 from autoglm_core.study_metrics import check_metrics
 
 KEYS = (
@@ -53,7 +56,7 @@ def parse_study(value: object, workload: WorkloadFacts | None = None) -> Study:
     """
     section = Section(value, (), KEYS)
     facts = workload or WorkloadFacts()
-    space, outcomes = _space(section)
+    space, outcomes, reference = _space(section)
     weighted = Weighted(_weights(section)) if "weighted" in section else None
     model, options = parse_model(section)
     study = Study(
@@ -70,12 +73,12 @@ def parse_study(value: object, workload: WorkloadFacts | None = None) -> Study:
         constraints=outcomes,
         rounds=section.integer("rounds"),
         rungs=tuple(as_integer(item, ("rungs", number)) for number, item in enumerate(section.items("rungs"))),
-        budget=parse_budget(section),
-        sampler=parse_sampler(section),
+        budget=parse_budget(Section(section.take("budget"), ("budget",), BUDGET_KEYS)),
+        sampler=parse_sampler(section, space, reference),
         protection=parse_protection(section),
         split=parse_split(section),
         device_classes=section.texts("device_classes"),
-        reference=_reference(section, space),
+        reference=reference,
         public_data=section.boolean("public_data", False),
     )
     if facts.metrics is not None:
@@ -107,26 +110,29 @@ def decode_study(data: bytes) -> Study:
     return parse_canonical(read_canonical(data, what="study"))
 
 
-def _space(section: Section) -> tuple[SearchSpace, tuple[Constraint, ...]]:
-    """The space with its own constraints, and the constraints on outcomes."""
+def _space(section: Section) -> tuple[SearchSpace, tuple[Constraint, ...], Configuration | None]:
+    """The space with its own constraints, the constraints on outcomes, and the reference.
+
+    That is the declared one, or where the space has no usual one that meets its constraints, one that was found.
+    """
     search = Section(section.take("search"), ("search",), ("tune", "deploy", "constraints"))
     parts = {
         part: parse_parameters(search.take(part), search.at(part)) if part in search else ()
         for part in ("tune", "deploy")
     }
     names = {parameter.name for parameters in parts.values() for parameter in parameters}
-    own, outcomes = list(_constraints(search)), list[Constraint]()
-    for constraint in _constraints(section):
-        (own if names.issuperset(constraint.names) else outcomes).append(constraint)
+    own, outcomes = list(_constraints(search)), list[Placed]()
+    for entry in _constraints(section):
+        (own if names.issuperset(entry.constraint.names) else outcomes).append(entry)
     try:
-        space = SearchSpace(parts["tune"], parts["deploy"], tuple(own))
-        if "reference" not in section:
-            space.reference()
+        space = SearchSpace(parts["tune"], parts["deploy"], tuple(entry.constraint for entry in own))
+        check_together(space, [*own, *outcomes])
+        reference = _reference(section, space, own)
     except ConstraintError as error:
         raise StudyError(("constraints",), error.message) from None
     except ImpossibleSpace as error:
         raise StudyError(_place_of(error.parameter, search), error.reason, nearest=error.nearest) from None
-    return space, tuple(outcomes)
+    return space, tuple(entry.constraint for entry in outcomes), reference
 
 
 def _place_of(name: str, search: Section) -> Place:
@@ -141,16 +147,16 @@ def _place_of(name: str, search: Section) -> Place:
     return ("search", "constraints")
 
 
-def _constraints(section: Section) -> tuple[Constraint, ...]:
+def _constraints(section: Section) -> tuple[Placed, ...]:
     items, place = section.items("constraints"), section.at("constraints")
     if len(items) > MOST_CONSTRAINTS:
         raise StudyError(place, f"at most {MOST_CONSTRAINTS} constraints, not {len(items)}")
     return tuple(_constraint(item, (*place, number)) for number, item in enumerate(items))
 
 
-def _constraint(item: object, place: Place) -> Constraint:
+def _constraint(item: object, place: Place) -> Placed:
     try:
-        return Constraint(as_text(item, place))
+        return Placed(Constraint(as_text(item, place)), place)
     except ConstraintError as error:
         raise StudyError(place, error.reason) from None
 
@@ -181,41 +187,12 @@ def _direction(word: object, place: Place) -> Direction:
     return Direction(one_of(word, DIRECTIONS, place))
 
 
-def _reference(section: Section, space: SearchSpace) -> Configuration | None:
+def _reference(section: Section, space: SearchSpace, constraints: Sequence[Placed]) -> Configuration | None:
     """The declared reference; parameters that it leaves out take their usual reference value."""
-    if "reference" not in section:
-        return None
-    parts = Section(section.take("reference"), ("reference",), ("tune", "deploy"))
-    declared: dict[str, object] = {}
-    for part in Part:
-        entries = as_mapping(parts.take(part), parts.at(part)) if part in parts else {}
-        known = {parameter.name for parameter in space.ordered(part)}
-        for name in entries:
-            if name not in known:
-                raise StudyError((*parts.at(part), name), f"is no parameter of {part}", nearest=nearest(name, known))
-        declared |= entries
-
-    def choose(parameter: FreeParameter) -> Value:
-        if parameter.name not in declared:
-            return space.reference_values(parameter)[0]
-        place = ("reference", str(space.part_of(parameter.name)), parameter.name)
-        value = declared[parameter.name]
-        return as_number(value, place) if isinstance(parameter, FloatParameter) else as_scalar(value, place)
-
-    configuration = space.build(choose)
-    _check_declared(configuration, declared, space)
-    return configuration
-
-
-def _check_declared(configuration: Configuration, declared: Mapping[str, object], space: SearchSpace) -> None:
-    values = {**configuration.tune, **configuration.deploy}
-    for name, value in declared.items():
-        place = ("reference", str(space.part_of(name)), name)
-        if name not in values:
-            raise StudyError(place, "is not active in this reference")
-        if values[name] != value:
-            raise StudyError(place, "is tied to another parameter and has another value here")
+    if "reference" in section:
+        return parse_configuration(section.take("reference"), ("reference",), space, else_as={})
     try:
-        space.check(configuration)
-    except OutsideSpace as error:
-        raise StudyError(("reference",), error.message) from None
+        space.reference()
+    except ImpossibleSpace:
+        return find_configuration(space, constraints)
+    return None

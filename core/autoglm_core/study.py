@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cached_property
 from math import isclose, isfinite
 
+from autoglm_core.budget import Budget
 from autoglm_core.canonical import Json, json_digest
 from autoglm_core.configuration import Configuration
 from autoglm_core.constraint import Constraint
@@ -24,42 +24,44 @@ from autoglm_core.study_error import OutsideSpace, StudyError
 __all__ = ["Budget", "Protection", "SamplerSpec", "SplitSpec", "Study", "StudyError"]
 
 STUDY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
+STUDY_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,47}-[0-9a-f]{6}")
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LARGEST_SEED = 2**53
 MOST_ROUNDS = 100_000
-MOST_TRIALS = 1_000_000
-
-
-@dataclass(frozen=True)
-class Budget:
-    """The study ends with whichever comes first: `trials` begun, or `wall` time; None is no limit of time."""
-
-    trials: int
-    wall: timedelta | None = None
-
-    def __post_init__(self) -> None:
-        _within(self.trials, 1, MOST_TRIALS, ("budget", "trials"))
-        if self.wall is not None and self.wall <= timedelta(0):
-            raise StudyError(("budget", "wall"), "must be above 0")
+REDUCTION = 3
+"""Of the TUNEs at a rung, one in so many goes on at once, and the next rung is as much farther."""
+MOST_EARLIER = 8
+MOST_BELIEVED = 100
 
 
 @dataclass(frozen=True)
 class SamplerSpec:
     """Which sampler; `seed` of all that is random in the study.
 
-    `variants`: deploy configurations suggested for each tune. `batch`: tunes pending together.
+    `variants`: deploy configurations suggested for each tune, None (`auto`) where the sampler chooses. `batch`: tunes
+    pending together. `believed`: what the user expects much of, suggested first, in this order. `warm_start`: ids of
+    earlier studies to learn from.
     """
 
-    name: str = "tpe"
+    name: str = "bayes"
     seed: int = 0
-    variants: int = 2
+    variants: int | None = None
     batch: int = 4
+    believed: tuple[Configuration, ...] = ()
+    warm_start: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _word(self.name, ("sampler", "name"))
         _within(self.seed, 0, LARGEST_SEED, ("sampler", "seed"))
-        _within(self.variants, 1, 64, ("sampler", "variants"))
+        if self.variants is not None:
+            _within(self.variants, 1, 64, ("sampler", "variants"))
         _within(self.batch, 1, 64, ("sampler", "batch"))
+        _at_most(len(self.believed), MOST_BELIEVED, ("sampler", "believed"))
+        _at_most(len(self.warm_start), MOST_EARLIER, ("sampler", "warm_start"))
+        _unique(self.warm_start, ("sampler", "warm_start"))
+        for position, study_id in enumerate(self.warm_start):
+            if not STUDY_ID.fullmatch(study_id):
+                raise StudyError(("sampler", "warm_start", position), "must be a study's id, such as heart-3fa1c2")
 
 
 LOW_BIT_CLIP = 1.0
@@ -126,7 +128,8 @@ class Study:
             alone
             are the space's.
         rounds: Rounds of a full TUNE.
-        rungs: Rounds after which the scheduler decides, ascending; the last is `rounds`.
+        rungs: Rounds after which the scheduler decides, ascending; the last is `rounds`. Where none are given they
+            follow from `rounds` and the budget; `rounds` alone means that no TUNE is interrupted.
         device_classes: Where latency, energy and memory are measured.
         reference: Declared reference configuration, if any; see `reference_configuration`.
         public_data: Whether devices may be given validation rows.
@@ -163,13 +166,11 @@ class Study:
         _unique(self.device_classes, ("device_classes",))
         _within(self.workload_version, 1, LARGEST_SEED, ("workload_version",))
         _within(self.rounds, 1, MOST_ROUNDS, ("rounds",))
-        object.__setattr__(self, "rungs", _rungs(self.rungs, self.rounds))
+        object.__setattr__(self, "rungs", _rungs(self.rungs, self.rounds, self.budget.trials))
         _check_objectives(self.objectives, self.weighted)
         if self.reference is not None:
-            try:
-                self.space.check(self.reference)
-            except OutsideSpace as error:
-                raise StudyError(("reference",), error.message) from None
+            _check_inside(self.space, self.reference, ("reference",))
+        _check_believed(self.sampler.believed, self.space)
 
     def __hash__(self) -> int:
         return hash(self.hash)
@@ -210,12 +211,14 @@ class Study:
             "constraints": [constraint.text for constraint in self.constraints],
             "rounds": self.rounds,
             "rungs": list(self.rungs),
-            "budget": {"trials": self.budget.trials, "wall": _seconds(self.budget.wall)},
+            "budget": self.budget.to_json(),
             "sampler": {
                 "name": self.sampler.name,
                 "seed": self.sampler.seed,
-                "variants": self.sampler.variants,
+                "variants": "auto" if self.sampler.variants is None else self.sampler.variants,
                 "batch": self.sampler.batch,
+                "believed": [configuration.to_json() for configuration in self.sampler.believed],
+                "warm_start": list(self.sampler.warm_start),
             },
             "protection": {
                 "secure_sum": "required" if self.protection.secure_sum else "off",
@@ -248,15 +251,22 @@ class Study:
         return parse_canonical(value)
 
 
-def _seconds(wall: timedelta | None) -> str | None:
-    return None if wall is None else f"{wall.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"
-
-
-def _rungs(rungs: tuple[int, ...], rounds: int) -> tuple[int, ...]:
-    """`rungs` with the last round as the last rung."""
+def _rungs(rungs: tuple[int, ...], rounds: int, trials: int) -> tuple[int, ...]:
+    """`rungs` with the last round as the last rung; where none are given, those that follow from the budget."""
     for position, rung in enumerate(rungs):
         _within(rung, rungs[position - 1] + 1 if position else 1, rounds, ("rungs", position))
-    return rungs if rungs[-1:] == (rounds,) else (*rungs, rounds)
+    if not rungs:
+        return _usual_rungs(rounds, trials)
+    return rungs if rungs[-1] == rounds else (*rungs, rounds)
+
+
+def _usual_rungs(rounds: int, trials: int) -> tuple[int, ...]:
+    """From `rounds` down, each a third of the next, while a third of the trials fills a rung: 12 have two below."""
+    rungs, left = [rounds], trials
+    while left >= REDUCTION and rungs[0] > 1:
+        rungs.insert(0, max(1, round(rungs[0] / REDUCTION)))
+        left //= REDUCTION
+    return tuple(rungs)
 
 
 def _check_objectives(objectives: tuple[Objective, ...], weighted: Weighted | None) -> None:
@@ -266,6 +276,28 @@ def _check_objectives(objectives: tuple[Objective, ...], weighted: Weighted | No
     _unique(metrics, ("objectives",))
     if weighted is not None and set(metrics) != set(weighted.weights):
         raise StudyError(("weighted",), "must weigh exactly the metrics of `objectives`; leave `objectives` out")
+
+
+def _check_believed(believed: tuple[Configuration, ...], space: SearchSpace) -> None:
+    seen: dict[str, int] = {}
+    for position, configuration in enumerate(believed):
+        place = ("sampler", "believed", position)
+        _check_inside(space, configuration, place)
+        first = seen.setdefault(configuration.key, position)
+        if first != position:
+            raise StudyError(place, f"is the same configuration as sampler.believed[{first}]")
+
+
+def _check_inside(space: SearchSpace, configuration: Configuration, place: tuple[str | int, ...]) -> None:
+    try:
+        space.check(configuration)
+    except OutsideSpace as error:
+        raise StudyError(place, error.message) from None
+
+
+def _at_most(count: int, most: int, place: tuple[str | int, ...]) -> None:
+    if count > most:
+        raise StudyError(place, f"at most {most}, not {count}")
 
 
 def _within(value: int, low: int, high: int, place: tuple[str | int, ...]) -> None:

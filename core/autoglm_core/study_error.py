@@ -66,6 +66,8 @@ class OutsideSpace(InvalidInput):
             parameter=parameter,
             reason=reason,
         )
+        self.parameter = parameter
+        self.reason = reason
 
 
 class ConstraintError(InvalidInput):

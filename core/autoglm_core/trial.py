@@ -16,6 +16,7 @@ from autoglm_core.canonical import Json
 from autoglm_core.configuration import Configuration
 from autoglm_core.errors import Conflict
 from autoglm_core.measurement import Measurement, measurements_from_json, measurements_to_json
+from autoglm_core.reason import Reason
 
 
 class TrialState(StrEnum):
@@ -44,6 +45,10 @@ TRANSITIONS: Mapping[TrialState, frozenset[TrialState]] = {
 }
 
 
+AT_A_RUNG = (TrialState.STOPPED, TrialState.RUNNING)
+"""Figures of training in these states are those of a rung: it was stopped there, or has paused."""
+
+
 class IllegalTransition(Conflict):
     """A trial was asked to go where its state does not lead."""
 
@@ -65,7 +70,10 @@ class StageName(StrEnum):
 
 @dataclass(frozen=True)
 class StageRecord:
-    """One stage of one trial: its content `key`, whether it came from the cache, wall `seconds`, and rounds if any."""
+    """One stage of one trial: its content `key`, whether it came from the cache, and wall `seconds`.
+
+    Of a TUNE: its `rounds`, sites `dropped` from them, and `bytes` that all sites sent and received.
+    """
 
     name: StageName
     key: str
@@ -73,6 +81,7 @@ class StageRecord:
     seconds: float
     rounds: int = 0
     dropped: int = 0
+    bytes: int = 0
 
     def to_json(self) -> Json:
         """As in result.json."""
@@ -83,7 +92,7 @@ class StageRecord:
             "seconds": self.seconds,
         }
         if self.name is StageName.TUNE:
-            value |= {"rounds": self.rounds, "dropped": self.dropped}
+            value |= {"rounds": self.rounds, "dropped": self.dropped, "bytes": self.bytes}
         return value
 
     @classmethod
@@ -96,6 +105,7 @@ class StageRecord:
             seconds=value["seconds"],
             rounds=value.get("rounds", 0),
             dropped=value.get("dropped", 0),
+            bytes=value.get("bytes", 0),
         )
 
 
@@ -104,6 +114,7 @@ class Trial:
     """A trial as the store holds it.
 
     `measurements`: by device class, then by metric. `refused_by`: device classes whose constraints the shape broke.
+    `reason`: why it was suggested.
     """
 
     number: int
@@ -113,6 +124,7 @@ class Trial:
     measurements: Mapping[str, Mapping[str, Measurement]] = field(default_factory=dict)
     refused_by: tuple[str, ...] = ()
     error: Json | None = None
+    reason: Reason | None = None
 
     def check_transition(self, asked: TrialState) -> None:
         """Raise `IllegalTransition` unless `asked` may follow."""
@@ -130,6 +142,8 @@ class Trial:
         }
         if self.refused_by:
             value["refused_by"] = list(self.refused_by)
+        if self.reason is not None:
+            value["reason"] = self.reason.to_json()
         return value if self.error is None else {**value, "error": self.error}
 
     @classmethod
@@ -143,18 +157,37 @@ class Trial:
             measurements={name: measurements_from_json(entry) for name, entry in value["measurements"].items()},
             refused_by=tuple(value.get("refused_by", ())),
             error=value.get("error"),
+            reason=Reason.from_json(value["reason"]) if "reason" in value else None,
         )
+
+
+@dataclass(frozen=True)
+class TrialCost:
+    """What a trial took, in wall seconds.
+
+    `tune_seconds`: of its whole TUNE, which all variants of the tuned model share; `variant_seconds`: what this variant
+    alone added (PROBE, COMPRESS, EVALUATE); `tune_bytes`: what all sites sent and received in the TUNE.
+    """
+
+    tune_seconds: float
+    variant_seconds: float
+    tune_bytes: int
 
 
 @dataclass(frozen=True)
 class Observation:
     """What a sampler learns of a configuration.
 
-    `values`: objective name -> measurement, for one device class or merged; empty where nothing was measured.
-    `fidelity`: rounds behind the figures. `infeasible`: PROBE refused it.
+    `values`: metric -> measurement, merged over the device classes that accept the trial; empty where nothing was
+    measured. `fidelity`: rounds behind the figures. `infeasible`: every class refused it.
+    `classes`: device class -> metric -> measurement, unmerged, of every class that was measured; `refused_by`: those
+    among them, or beside them, in which a constraint does not hold.
     """
 
     configuration: Configuration
     values: Mapping[str, Measurement]
     fidelity: int
     state: TrialState
+    classes: Mapping[str, Mapping[str, Measurement]] = field(default_factory=dict)
+    refused_by: tuple[str, ...] = ()
+    cost: TrialCost | None = None

@@ -157,6 +157,13 @@ class ModelSide(Protocol):
         """Hash of all that latency, energy, memory and size depend on (not the weights, not session options)."""
         ...
 
+    def exact_figures(self, study: Study, configuration: Configuration) -> Mapping[str, float]:
+        """What of `size_mb` and `parameters` follows from the shape within about a millisecond, as `export` has it.
+
+        It is asked for each shape that a sampler considers; a figure that is left out is learned from trials.
+        """
+        ...
+
     def export(
         self,
         study: Study,

@@ -12,12 +12,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autoglm import command_line_operator as operator
+from autoglm import command_line_results as results
 from autoglm import command_line_study as study
 from autoglm.durations import parse_duration
 from autoglm_core.errors import AutoglmError, Kind, RemoteError
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 USER_KINDS = frozenset({Kind.INVALID, Kind.NOT_FOUND, Kind.CONFLICT, Kind.DENIED, Kind.UNAUTHENTICATED})
+
+ID_OR_RUN = "its id, or the folder of a simulated run"
 
 Verb = Callable[[argparse.Namespace], int]
 
@@ -100,6 +103,12 @@ def _add_study_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser])
         "--dry-run", action="store_true", help="ask each site whether it would take part; train nothing"
     )
     submit.add_argument("--again", action="store_true", help="a new run of a study that was submitted before")
+    submit.add_argument(
+        "--warm-start",
+        action="append",
+        metavar="STUDY",
+        help="learn from an earlier study of this space, instead of those in the file; may be given again",
+    )
 
     simulate = _add(verbs, "simulate", study.simulate, "run a study with real daemons on this machine")
     simulate.add_argument("study", type=Path, metavar="STUDY.yaml")
@@ -118,16 +127,26 @@ def _add_result_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
     status = _add(verbs, "status", operator.status, "list the studies, and what each protects and what not")
     status.add_argument("id", metavar="STUDY", nargs="?")
 
-    trials = _add(verbs, "trials", operator.trials, "list a study's trials, or show one in full")
-    trials.add_argument("id", metavar="STUDY")
+    trials = _add(verbs, "trials", results.trials, "list a study's trials, or show one in full")
+    trials.add_argument("id", metavar="STUDY", help=ID_OR_RUN)
     trials.add_argument("trial", metavar="TRIAL", type=int, nargs="?")
-    trials.add_argument("--json", action="store_true", help="print result.json as it is")
+    trials.add_argument("--why", metavar="TRIAL", type=int, help="why it was suggested, and what came of it")
+    trials.add_argument("--json", action="store_true", help="print result.json as it is; with --why what that prints")
 
-    front = _add(verbs, "front", operator.front, "print the Pareto front of each device class")
-    front.add_argument("id", metavar="STUDY")
+    front = _add(verbs, "front", results.front, "print the Pareto front of each device class")
+    front.add_argument("id", metavar="STUDY", help=ID_OR_RUN)
     front.add_argument("--class", dest="device_class", metavar="CLASS")
+    front.add_argument("--history", action="store_true", help="print how the hypervolume grew instead")
 
-    export = _add(verbs, "export", operator.export, "write a pick's model, configuration and model card")
+    importance = _add(verbs, "importance", results.importance, "print which parameters matter for which objective")
+    importance.add_argument("id", metavar="STUDY", help=ID_OR_RUN)
+    importance.add_argument("--json", action="store_true", help="print it as JSON")
+
+    optuna = _add(verbs, "export-optuna", results.export_optuna, "write the trials for Optuna and optuna-dashboard")
+    optuna.add_argument("id", metavar="STUDY", help=ID_OR_RUN)
+    optuna.add_argument("--out", type=Path, required=True, metavar="FILE", help="a journal file of Optuna's")
+
+    export = _add(verbs, "export", results.export, "write a pick's model, configuration and model card")
     export.add_argument("id", metavar="STUDY")
     export.add_argument("--class", dest="device_class", metavar="CLASS", required=True)
     export.add_argument("--trial", type=int, default=0, help="a member of the front (default: the best)")

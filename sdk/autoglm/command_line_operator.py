@@ -8,16 +8,17 @@ import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
 
 from autoglm.answers import AgentLine, Blame, CheckLine, RosterLine, RosterView, StudyLine
 from autoglm.command_line_study import read_study
-from autoglm.control import ControlClient, login_with_token, refreshed
-from autoglm.credentials import configuration_folder, load_credentials, save_credentials
+from autoglm.control import login_with_token
+from autoglm.credentials import configuration_folder, save_credentials
+from autoglm.ending import ending_text
 from autoglm.errors import StudyFailed, UnknownAgent, UnknownStudy
-from autoglm.pick_archive import write_files
+from autoglm.outcome import connect
 from autoglm.progress import Progress, plain_line, view_for
-from autoglm.results import Result, front_table, fronts_text, trial_text, trials_table
+from autoglm.results import Result
 from autoglm.tables import Cell, render_table
 from autoglm_core.canonical import canonical_json
 from autoglm_core.codes import HINTS, RefusalCode, code_of
@@ -28,16 +29,6 @@ WILLING = {str(RefusalCode.OK): "ok", str(RefusalCode.WOULD_ASK): "ok, would ask
 AWAITING = "awaiting-approval"
 REFUSED = 1
 FINGERPRINT_DIGITS = 16
-
-
-def connect() -> ControlClient:
-    """A client with this user's certificate, renewed where it is due."""
-    folder = configuration_folder()
-    held = load_credentials(folder)
-    credentials = refreshed(held, now=datetime.now(UTC))
-    if credentials is not held:
-        save_credentials(credentials, folder)
-    return ControlClient(credentials)
 
 
 def login(options: Namespace) -> int:
@@ -148,6 +139,8 @@ def _blamed(blame: Blame) -> str:
 def submit(options: Namespace) -> int:
     """Submit a study, or ask the sites what they would say to it."""
     study = read_study(options.study).study
+    if options.warm_start:
+        study = replace(study, sampler=replace(study.sampler, warm_start=tuple(options.warm_start)))
     body = canonical_json(study.to_json())
     with connect() as client:
         if options.dry_run:
@@ -193,8 +186,10 @@ def watch(options: Namespace) -> int:
     with connect() as client:
         for last in client.watch(options.id):
             view.show(last)
-    if last is not None and last.state == "failed":
-        raise StudyFailed(study_id=options.id, reason=last.error or last.error_code)
+        if last is not None and last.state == "failed":
+            raise StudyFailed(study_id=options.id, reason=last.error or last.error_code)
+        if last is not None and last.final:
+            print(ending_text(Result.parse(client.result(options.id))))
     return 0
 
 
@@ -236,33 +231,3 @@ def _answers(study: StudyLine) -> str:
 
 def _protection(text: str) -> str:
     return "\n".join(f"  {line}" for line in protection_lines(json.loads(text)))
-
-
-def trials(options: Namespace) -> int:
-    """Print a study's trials."""
-    with connect() as client:
-        result = Result.parse(client.result(options.id))
-    if options.json:
-        print(result.source.decode())
-    elif options.trial is not None:
-        print(trial_text(result.trial(options.trial)))
-    else:
-        print(trials_table(result))
-    return 0
-
-
-def front(options: Namespace) -> int:
-    """Print the fronts so far."""
-    with connect() as client:
-        result = Result.parse(client.result(options.id))
-    print(fronts_text(result) if options.device_class is None else front_table(result, options.device_class))
-    return 0
-
-
-def export(options: Namespace) -> int:
-    """Write the files of a pick."""
-    with connect() as client:
-        pick = client.pick(options.id, options.device_class, trial=options.trial)
-    write_files(pick.files, options.out)
-    print(f"trial {pick.trial} for {options.device_class}: {', '.join(sorted(pick.files))} in {options.out}")
-    return 0

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoglm import simulate as simulation
+from autoglm.ending import ending_text, size
 from autoglm.errors import ExtraMissing, OutOfRange
 from autoglm.progress import duration, view_for
 from autoglm.results import fronts_text, unit_of
 from autoglm.tables import Cell, render_table
 from autoglm_core.parameter import CategoricalParameter, FloatParameter, IntParameter, Parameter, TiedParameter
-from autoglm_core.study import Study
+from autoglm_core.study import Budget, SamplerSpec, Study
 
 if TYPE_CHECKING:
     from autoglm.study_file import StudyFile
@@ -47,7 +48,6 @@ def check(options: Namespace) -> int:
 
 def study_text(study: Study) -> str:
     """What a study asks for: its budget, its space, its objectives with their units."""
-    wall = "" if study.budget.wall is None else f", {duration(study.budget.wall.total_seconds())}"
     size = study.space.size()
     rows: list[Sequence[Cell]] = [
         [part, parameter.name, _values(parameter)]
@@ -61,7 +61,8 @@ def study_text(study: Study) -> str:
     return "\n".join(
         (
             f"{study.name}  {study.workload}  {study.model}  hash {study.hash[:12]}",
-            f"budget: {study.budget.trials} trials{wall}; {study.rounds} rounds",
+            f"budget: {_budget(study.budget)}; {study.rounds} rounds",
+            f"sampler: {_sampler(study.sampler)}",
             f"objectives: {objectives}",
             f"device classes: {', '.join(study.device_classes) or 'none'}",
             f"secure sum: {'required' if study.protection.secure_sum else 'off'}, "
@@ -70,6 +71,27 @@ def study_text(study: Study) -> str:
             render_table(["part", "parameter", "values"], rows),
         )
     )
+
+
+def _budget(budget: Budget) -> str:
+    """Each limit; the first that is reached ends the study."""
+    limits = [
+        f"{budget.trials} trials",
+        "" if budget.wall is None else duration(budget.wall.total_seconds()),
+        "" if budget.bytes is None else f"{size(budget.bytes)} sent and received by all sites",
+        "" if budget.gain is None else f"an expected gain under {budget.gain:g}% of the hypervolume per hour",
+    ]
+    return ", ".join(limit for limit in limits if limit)
+
+
+def _sampler(sampler: SamplerSpec) -> str:
+    believed = len(sampler.believed)
+    parts = [
+        sampler.name,
+        f"first the reference and {believed} believed in" if believed else "",
+        f"learns from {', '.join(sampler.warm_start)}" if sampler.warm_start else "",
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def _values(parameter: Parameter) -> str:
@@ -102,8 +124,7 @@ def simulate(options: Namespace) -> int:
         except KeyboardInterrupt:
             print("\nstopped; the same command goes on from here", file=sys.stderr)
             raise
-    seconds = "" if result.study_seconds is None else f" in {result.study_seconds:.1f} s"
-    print(f"\n{fronts_text(result)}\n\n{result.study_id}: {len(result.trials)} trials{seconds}; {root}/result.json")
+    print(f"\n{fronts_text(result)}\n\n{ending_text(result)}\n{root}/result.json")
     return 0
 
 

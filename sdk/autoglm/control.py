@@ -33,7 +33,8 @@ Reply = TypeVar("Reply")
 DEADLINE = timedelta(seconds=30)
 CHECK_DEADLINE = timedelta(minutes=2)
 """A dry run asks every site, and the slowest answers last."""
-PICK_DEADLINE = timedelta(minutes=10)
+REPORT_DEADLINE = timedelta(minutes=10)
+"""What the coordinator's child makes waits until no device measures on its host."""
 PATIENCE = timedelta(minutes=2)
 """How long a watch tries to reach a coordinator that went away."""
 RETRY_SECONDS = 0.5
@@ -199,6 +200,15 @@ class ControlClient:
         number, archive = self._wait(_collect(self._stub.GetPick, request))
         return Pick(trial=number, files=unpack_pick(archive))
 
+    def importance(self, study_id: str) -> bytes:
+        """Canonical JSON of which parameters matter for which objective, over the trials so far."""
+        request = pb.GetImportanceRequest(study_id=study_id)
+        return self._call(self._stub.GetImportance, request, deadline=REPORT_DEADLINE).importance
+
+    def optuna_journal(self, study_id: str) -> bytes:
+        """The trials so far as a journal of Optuna's."""
+        return self._wait(_joined(self._stub.GetOptunaJournal, pb.GetOptunaJournalRequest(study_id=study_id)))
+
     def _call(
         self, method: Callable[..., Awaitable[Reply]], request: object, *, deadline: timedelta = DEADLINE
     ) -> Reply:
@@ -252,7 +262,7 @@ async def _collect(
 ) -> tuple[int, bytearray]:
     """Trial number and archive."""
     number, archive = 0, bytearray()
-    call: Any = method(request, timeout=_seconds(PICK_DEADLINE))
+    call: Any = method(request, timeout=_seconds(REPORT_DEADLINE))
     try:
         async for chunk in call:
             number = number or chunk.trial
@@ -262,6 +272,15 @@ async def _collect(
     finally:
         call.cancel()
     return number, archive
+
+
+async def _joined(
+    method: Callable[..., AsyncIterable[pb.OptunaJournalChunk]], request: pb.GetOptunaJournalRequest
+) -> bytes:
+    journal = bytearray()
+    async for chunk in method(request, timeout=_seconds(REPORT_DEADLINE)):
+        journal += chunk.data
+    return bytes(journal)
 
 
 def _seconds(span: timedelta) -> float:

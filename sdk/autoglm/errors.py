@@ -238,6 +238,41 @@ class UnknownStudy(NotFound):
         super().__init__(f"no study {study_id!r}: `autoglm status` lists them", study_id=study_id)
 
 
+class CannotWrite(InvalidInput):
+    """A file cannot be written where it is asked for."""
+
+    code = "cannot-write"
+
+    def __init__(self, *, path: str, reason: str) -> None:
+        super().__init__(f"cannot write {path}: {reason}", path=path)
+
+
+class RunUnfinished(NotFound):
+    """The folder of a run holds no result."""
+
+    code = "run-unfinished"
+
+    def __init__(self, *, folder: str) -> None:
+        super().__init__(
+            f"no result.json in {folder}: name a finished run, finish it with `autoglm simulate`, "
+            "or name a study of the deployment by its id (`autoglm status`)",
+            folder=folder,
+        )
+
+
+class TooFewTrials(Conflict):
+    """Nothing can be said of the parameters yet."""
+
+    code = "too-few-trials"
+
+    def __init__(self, *, trials: int, needed: int) -> None:
+        super().__init__(
+            f"{trials} completed and feasible trials are too few to tell which parameters matter: {needed} are needed",
+            trials=trials,
+            needed=needed,
+        )
+
+
 class OutOfRange(InvalidInput):
     """An option's value cannot be used."""
 

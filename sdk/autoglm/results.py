@@ -1,4 +1,4 @@
-"""`result.json` as a user reads it: the fronts, the trials, one trial in full.
+"""`result.json` as a user reads it, and its fronts as text; see `trial_tables` for its trials.
 
 The coordinator writes the file; nothing is computed again here, so that what is printed is what is stored.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from autoglm.errors import UnknownFront, UnknownTrial, UnreadableResult
 from autoglm.tables import Cell, format_cell, render_table
 from autoglm_core.canonical import Json
-from autoglm_core.configuration import BadConfiguration, Value
+from autoglm_core.configuration import BadConfiguration, Configuration, Value
 from autoglm_core.trial import Trial
 
 FORMAT = 1
@@ -35,14 +35,30 @@ class FrontPoint:
 
 
 @dataclass(frozen=True)
+class Growth:
+    """How a front grew: `steps` of (trial, share) of the box between `reference` and the best figures."""
+
+    reference: Mapping[str, float]
+    steps: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
 class Result:
-    """A study's outcome so far. `source` is the file's content, unchanged."""
+    """A study's outcome so far. `source` is the file's content, unchanged.
+
+    `objectives`: their metrics. `ranks`: by trial, then device class; 1 is the Pareto front. `growth`: by device class.
+    """
 
     study_id: str
+    sampler: str
     stopped: str | None
     study_seconds: float | None
+    study_bytes: int | None
+    objectives: tuple[str, ...]
     trials: tuple[Trial, ...]
     fronts: Mapping[str, tuple[FrontPoint, ...]]
+    ranks: Mapping[int, Mapping[str, int]]
+    growth: Mapping[str, Growth]
     source: bytes
 
     @classmethod
@@ -58,10 +74,15 @@ class Result:
                 raise UnreadableResult(reason=f"format {value['format']}, and this version reads {FORMAT}")
             return cls(
                 study_id=value["study"]["id"],
+                sampler=str(value["study"]["sampler"]),
                 stopped=value.get("stopped"),
                 study_seconds=value.get("study_seconds"),
+                study_bytes=value.get("study_bytes"),
+                objectives=tuple(str(objective["name"]) for objective in value["objectives"]),
                 trials=tuple(Trial.from_json(trial) for trial in value["trials"]),
                 fronts={name: tuple(map(_front_point, points)) for name, points in value["fronts"].items()},
+                ranks={int(trial["id"]): _ranks(trial.get("ranks", {})) for trial in value["trials"]},
+                growth={name: _growth(grown) for name, grown in value["hypervolume"].items()},
                 source=source,
             )
         except _ANOTHER_FORM as error:
@@ -91,6 +112,17 @@ def _front_point(value: Json) -> FrontPoint:
     return FrontPoint(trial=int(value["trial"]), figures=figures)
 
 
+def _ranks(value: Json) -> dict[str, int]:
+    return {str(name): int(rank) for name, rank in value.items()}
+
+
+def _growth(value: Json) -> Growth:
+    return Growth(
+        reference={str(name): float(figure) for name, figure in value["reference"].items()},
+        steps=tuple((int(step["trial"]), float(step["share"])) for step in value["steps"]),
+    )
+
+
 def _is_figure(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -102,7 +134,7 @@ def front_table(result: Result, device_class: str) -> str:
         return "empty: no completed trial was feasible on this class"
     metrics = list(dict.fromkeys(name for point in points for name in point.figures))
     rows: list[Sequence[Cell]] = [
-        [point.trial, *(point.figures.get(name) for name in metrics), _describe(result.trial(point.trial))]
+        [point.trial, *(point.figures.get(name) for name in metrics), describe(result.trial(point.trial).configuration)]
         for point in points
     ]
     return render_table(["trial", *metrics, "configuration"], rows)
@@ -113,56 +145,11 @@ def fronts_text(result: Result) -> str:
     return "\n\n".join(f"front on {name}\n{front_table(result, name)}" for name in sorted(result.fronts))
 
 
-def _describe(trial: Trial) -> str:
-    values = {**trial.configuration.tune, **trial.configuration.deploy}
+def describe(configuration: Configuration) -> str:
+    """Each parameter with its value, on one line."""
+    values = {**configuration.tune, **configuration.deploy}
     return " ".join(f"{name}={format_cell(_plain(value))}" for name, value in values.items())
 
 
 def _plain(value: Value) -> Cell:
     return str(value).lower() if isinstance(value, bool) else value
-
-
-def trials_table(result: Result) -> str:
-    """One line for each trial: number, state, what it cost, configuration or error."""
-    rows: list[Sequence[Cell]] = [
-        [
-            trial.number,
-            str(trial.state),
-            round(sum(stage.seconds for stage in trial.stages if not stage.cached), 1),
-            _refusal(trial) or _describe(trial),
-        ]
-        for trial in result.trials
-    ]
-    return render_table(["trial", "state", "seconds", "configuration"], rows) if rows else "no trials yet"
-
-
-def _refusal(trial: Trial) -> str:
-    """Why a trial has no figures; empty where it has, or may still get some."""
-    if trial.error is not None:
-        return ", ".join(f"{name} {value}" for name, value in trial.error.items())
-    if trial.refused_by and not trial.measurements:
-        return f"refused by {', '.join(trial.refused_by)}: {_describe(trial)}"
-    return ""
-
-
-def trial_text(trial: Trial) -> str:
-    """Everything about one trial."""
-    stages: list[Sequence[Cell]] = [
-        [str(stage.name), "cached" if stage.cached else "ran", round(stage.seconds, 2), stage.key[:12]]
-        for stage in trial.stages
-    ]
-    figures: list[Sequence[Cell]] = [
-        [name, metric, figure.mean, figure.standard_error, figure.count, unit_of(metric), str(figure.provenance)]
-        for name, measurements in trial.measurements.items()
-        for metric, figure in measurements.items()
-    ]
-    parts = [f"trial {trial.number}: {trial.state}", _describe(trial)]
-    if trial.refused_by:
-        parts.append(f"refused by {', '.join(trial.refused_by)}")
-    if trial.error is not None:
-        parts.append(_refusal(trial))
-    if stages:
-        parts.append(render_table(["stage", "", "seconds", "key"], stages))
-    if figures:
-        parts.append(render_table(["class", "metric", "mean", "error", "count", "unit", "provenance"], figures))
-    return "\n".join(parts)

@@ -1,7 +1,8 @@
 """The folder of one simulated run: what a user reads at the top, what the daemons need under `.state`.
 
 runs/quickstart/
-    result.json  front-one-core.png  best/one-core/{model.onnx,configuration.yaml,README.md}
+    result.json  importance.json  optuna-journal.log
+    {front,hypervolume}-one-core.png  best/one-core/{model.onnx,configuration.yaml,README.md}
     .state/{simulation.json,lock,coordinator/,operator/,agents/NAME/{agent.toml,state/,data/},logs/}
 """
 
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from autoglm.answers import Pick
 from autoglm.errors import FolderInUse, OtherStudyInFolder
-from autoglm.pick_archive import FRONT, write_files, write_whole
+from autoglm.pick_archive import FRONT, HYPERVOLUME, write_files, write_whole
 from autoglm_core.canonical import Json
 
 
@@ -56,6 +57,16 @@ class RunFolder:
         """The finished study's result; absent until then."""
         return self.root / "result.json"
 
+    @property
+    def importance(self) -> Path:
+        """Which parameters matter for which objective."""
+        return self.root / "importance.json"
+
+    @property
+    def optuna_journal(self) -> Path:
+        """The trials for Optuna and optuna-dashboard."""
+        return self.root / "optuna-journal.log"
+
     def agent(self, name: str) -> Path:
         """One agent's folder."""
         return self.state / "agents" / name
@@ -89,12 +100,12 @@ class RunFolder:
             raise OtherStudyInFolder(folder=str(self.root))
 
     def write_pick(self, device_class: str, pick: Pick) -> None:
-        """The best variant of a device class: its files under `best/`, its front beside the result."""
+        """The best variant of a device class: its files under `best/`, the plots of the class beside the result."""
         files = dict(pick.files)
-        front = files.pop(FRONT, None)
+        plots = {name: files.pop(name) for name in (FRONT, HYPERVOLUME) if name in files}
         write_files(files, self.root / "best" / device_class)
-        if front is not None:
-            write_whole(self.root / f"front-{device_class}.png", front)
+        for name, content in plots.items():
+            write_whole(self.root / f"{Path(name).stem}-{device_class}.png", content)
 
     def write_result(self, content: bytes) -> None:
         """Last of all: a run with a result is a finished run."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoglm.errors import NothingToSimulate, StudyFailed
+from autoglm.pick_archive import write_whole
 from autoglm.progress import Progress, ProgressView
 from autoglm.results import Result
 from autoglm.run_folder import RunFolder
@@ -134,10 +135,12 @@ def _follow(study: Study, deployment: SimulatedDeployment, view: ProgressView) -
 
 
 def _collect(study_id: str, deployment: SimulatedDeployment, folder: RunFolder) -> Result:
-    """Write the best of each front, then the result."""
+    """Write the best of each front and what the trials say, then the result."""
     result = Result.parse(deployment.client.result(study_id))
     for device_class, points in result.fronts.items():
         if points:
             folder.write_pick(device_class, deployment.client.pick(study_id, device_class))
+    write_whole(folder.importance, deployment.client.importance(study_id))
+    write_whole(folder.optuna_journal, deployment.client.optuna_journal(study_id))
     folder.write_result(result.source)
     return result

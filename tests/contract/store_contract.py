@@ -22,6 +22,7 @@ from autoglm_coordinator.store.api import (
     Store,
     StudyState,
     TokenRecord,
+    TrafficRecord,
 )
 from autoglm_coordinator.store.sql import open_store
 from autoglm_core.canonical import digest
@@ -235,6 +236,28 @@ def test_a_blame_stands_until_its_site_is_readmitted(life: Deployment) -> None:
         await refused(store.readmit("nobody", readmitted), errors.UnknownAgent)
         again = [replace(first, readmitted=readmitted), other, replace(second, readmitted=readmitted)]
         assert await store.blames() == again
+
+    life.run(later)
+
+
+def test_what_sites_moved_adds_up_by_study_and_by_tune_over_restarts(life: Deployment) -> None:
+    first = TrafficRecord(SESSION, "heart-1", TUNE, 2, "train", 1_000)
+    other = replace(first, session_id=b"t" * 32, study_id="heart-2", bytes=2**40)
+    constants = replace(first, session_id=b"u" * 32, trial="", round=0, purpose="constants", bytes=7)
+
+    async def story(store: Store) -> None:
+        assert await store.study_bytes("heart-1") == 0
+        for record in (first, other, constants):
+            await store.add_traffic(record)
+        assert await store.study_bytes("heart-1") == 1_007
+        assert await store.tune_bytes(TUNE) == 2**40 + 1_000
+
+    life.run(story)
+
+    async def later(store: Store) -> None:
+        await store.add_traffic(replace(first, bytes=500))
+        assert await store.study_bytes("heart-1") == 1_507, "a session that was interrupted goes on counting"
+        assert await store.tune_bytes("0" * 64) == 0
 
     life.run(later)
 

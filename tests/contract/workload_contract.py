@@ -166,6 +166,8 @@ def test_what_the_shape_key_names_can_be_probed_untrained(prepared: Prepared) ->
         )
         trained = prepared.export(configuration)
         assert (probe.size_bytes, probe.parameters) == (trained.size_bytes, trained.parameters)
+        exact = {"size_mb": trained.size_bytes / 1e6, "parameters": float(trained.parameters)}
+        assert side.exact_figures(study, configuration).items() <= exact.items()
         keys.add(side.shape_key(study, configuration))
     assert len(keys) == len(prepared.case.deploys)
 

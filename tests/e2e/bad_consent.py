@@ -11,7 +11,7 @@ from autoglm.results import Result
 from support.consortium import Administrator, Consortium
 from support.ward import FOUR_SITES, study_file
 
-LONG = (("trials: 2", "trials: 12"), ("rounds: 2", "rounds: 8"), ("[8]", "[4, 6, 8]"))
+LONG = (("trials: 2", "trials: 12"), ("[8]", "[4, 6, 8]"), ("rounds: 2", "rounds: 8\nrungs: [8]"))
 
 
 def left(admin: Administrator, study: str) -> list[str]:

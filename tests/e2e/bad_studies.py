@@ -38,6 +38,48 @@ def test_a_misspelt_name_is_shown_with_its_line_and_the_nearest(
     assert stored(consortium) == before
 
 
+@pytest.mark.parametrize("verb", [("check",), ("submit", "--dry-run"), ("submit",)], ids=" ".join)
+def test_constraints_that_cannot_hold_together_are_named_with_their_line(
+    consortium: Consortium, verb: tuple[str, ...]
+) -> None:
+    impossible = "constraints: [latency_p95_ms <= 1, size_mb < 9, latency_p95_ms >= 2]\nbudget:"
+    file = study_file(consortium.operator.folder, ("budget:", impossible), name="torn")
+    line = next(number for number, text in enumerate(file.read_text().splitlines(), 1) if "size_mb < 9" in text)
+    before = stored(consortium)
+    said = consortium.operator.refused(verb[0], file.name, *verb[1:])
+    assert f"torn.yaml:{line}: constraints[2]" in said
+    assert "`latency_p95_ms >= 2` cannot hold together with `latency_p95_ms <= 1`" in said
+    assert stored(consortium) == before
+
+
+@pytest.mark.parametrize("verb", [("submit", "--dry-run"), ("submit",)], ids=" ".join)
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--warm-start", "ward-ffffff"), ("ward-ffffff", "autoglm status")),
+        (("--warm-start", "ward"), ("sampler.warm_start[0]", "must be a study's id")),
+        (("--warm-start", "ward-ffffff", "--warm-start", "ward-ffffff"), ("sampler.warm_start", "twice")),
+    ],
+    ids=["unknown", "no id", "twice"],
+)
+def test_there_is_nothing_to_learn_from_a_study_that_there_is_not(
+    consortium: Consortium, words: tuple[str, ...], told: tuple[str, ...], verb: tuple[str, ...]
+) -> None:
+    file = study_file(consortium.operator.folder, ("name: random", "name: bayes"), name="learning")
+    before = stored(consortium)
+    said = consortium.operator.refused(verb[0], file.name, *verb[1:], *words)
+    assert all(word in said for word in told)
+    assert stored(consortium) == before
+
+
+def test_what_is_left_to_gain_is_asked_of_a_sampler_that_can_say(consortium: Consortium) -> None:
+    file = study_file(consortium.operator.folder, name="greedy")
+    study = load_study(file).study.to_json()
+    study["sampler"]["name"] = "tpe"
+    study["budget"]["gain"] = "1% per hour"
+    assert refused(consortium, canonical_json(study)) == {"unsuited-sampler"}
+
+
 @pytest.mark.parametrize("verb", [("submit", "--dry-run"), ("submit",)], ids=" ".join)
 @pytest.mark.parametrize(
     ("changes", "told"),

@@ -38,7 +38,7 @@ def test_a_first_day_from_init_to_export(tmp_path: Path) -> None:
         assert "no studies yet" in operator.types("status"), "a dry run leaves nothing behind"
 
         study = submit_and_approve(consortium)
-        assert "completed" in operator.types("watch", study).splitlines()[-1]
+        assert "ended: all trials of its budget were begun" in operator.types("watch", study).splitlines()[-1]
         look_at_the_result(consortium, study)
         assert "the chain holds" in mary.types("audit", "verify")
         assert "is stopped" in operator.types("stop", study)
@@ -97,6 +97,20 @@ def look_at_the_result(consortium: Consortium, study: str) -> None:
     result = json.loads(operator.types("trials", study, "--json"))
     assert [trial["state"] for trial in result["trials"]] == ["completed", "completed"]
     assert "front on pi5" in operator.types("front", study)
+    explain(consortium, study)
     operator.types("export", study, "--class", "pi5", "--out", "model")
     written = {path.name for path in (operator.folder / "model").iterdir()}
     assert {"model.onnx", "configuration.yaml", "README.md"} <= written
+
+
+def explain(consortium: Consortium, study: str) -> None:
+    operator = consortium.operator
+    assert "how: the reference configuration" in operator.types("trials", study, "--why", "1")
+    assert "100.00%" in operator.types("front", study, "--history")
+    assert json.loads(operator.types("importance", study, "--json"))["classes"]["pi5"]["trials"] == 2
+    assert "2 completed and feasible trials are too few" in operator.refused("importance", study)
+    operator.types("export-optuna", study, "--out", "journal.log")
+    assert f"{study}/pi5" in (operator.folder / "journal.log").read_text()
+    assert "there is no trial 9" in operator.refused("trials", study, "--why", "9")
+    for words in (("trials", "--why", "1"), ("importance",), ("export-optuna", "--out", "none.log")):
+        assert "ward-ffffff" in operator.refused(words[0], "ward-ffffff", *words[1:])

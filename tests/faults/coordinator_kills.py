@@ -37,8 +37,8 @@ class Moment:
     delay: float
 
 
-def moments(count: int, *, trials: int, rounds: int, seed: int) -> list[Moment]:
-    """`count` kills, every stage of a study without variants among them: one trial is one TUNE."""
+def moments(count: int, *, trials: int, ends: int, rounds: int, seed: int) -> list[Moment]:
+    """`count` kills, every stage of a study among them; the rest after one of the `rounds` that it will commit."""
     draw = random.Random(seed)  # noqa: S311  a schedule, no secret
 
     def at(name: str, reached: Callable[[Stored], bool]) -> Moment:
@@ -47,19 +47,18 @@ def moments(count: int, *, trials: int, rounds: int, seed: int) -> list[Moment]:
     def counted(kind: str, least: int) -> Callable[[Stored], bool]:
         return lambda stored: stored.count(kind) >= least
 
-    def in_tune(tune: int, number: int) -> Moment:
-        return at(f"round {number} of TUNE {tune}", lambda stored: stored.reached(tune, number))
+    def after(number: int) -> Moment:
+        return at(f"commit {number} of {rounds}", lambda stored: len(stored.rounds()) >= number)
 
     always = [
         at("approvals", lambda stored: bool(stored.study_states())),
         at("constants", lambda stored: "running" in stored.study_states()),
         at("probe", lambda stored: bool(stored.trial_states())),
-        at("compress", counted("TUNE", draw.randint(1, trials))),
-        at("evaluate", counted("COMPRESS", draw.randint(1, trials))),
+        at("compress", counted("TUNE", draw.randint(1, ends))),
+        at("evaluate", counted("COMPRESS", draw.randint(1, ends))),
         at("test", lambda stored: len(stored.trial_states()) == trials and set(stored.trial_states()) <= FINAL),
     ]
-    every = [(tune, number) for tune in range(1, trials + 1) for number in range(rounds)]
-    return [*always, *(in_tune(*place) for place in draw.sample(every, count - len(always)))]
+    return [*always, *(after(number) for number in draw.sample(range(1, rounds + 1), count - len(always)))]
 
 
 @dataclass
@@ -141,10 +140,10 @@ def survive(simulation: Simulation, root: Path, *, kills: int, seed: int) -> Non
     print(f"seed {seed}")  # noqa: T201
     prepared = prepare(simulation, root / "prepared")
     expected, calm = undisturbed(simulation, twin(prepared, root / "calm"))
-    trials, rounds = simulation.study.budget.trials, simulation.study.rounds
+    trials, ends, rounds = simulation.study.budget.trials, calm.count("TUNE"), len(calm.rounds())
     with Disturbed(simulation, twin(prepared, root / "killed")) as cluster:
         study = cluster.submit()
-        killing = Kills(cluster, study, moments(kills, trials=trials, rounds=rounds, seed=seed), {}, {})
+        killing = Kills(cluster, study, moments(kills, trials=trials, ends=ends, rounds=rounds, seed=seed), {}, {})
         killing.run()
         result = cluster.wait_for_result(study, seconds=STUDY_SECONDS)
         assert cluster.submit() == study, "the same submission is the same study"

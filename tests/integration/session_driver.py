@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from autoglm_coordinator.federation.blame import Blames
 from autoglm_coordinator.federation.fleet import Fleet
 from autoglm_coordinator.federation.session_driver import Deadlines, SessionDriver
+from autoglm_coordinator.federation.session_failed import SessionFailed
 from autoglm_coordinator.federation.transport import AgentFacts, OfferSession, Outgoing, SessionSend
 from autoglm_coordinator.store.sql import open_store
 from autoglm_core.measurement import Split
@@ -43,12 +46,14 @@ class Site:
 
     def send(self, message: Outgoing) -> None:
         match message:
-            case OfferSession(task=task, spec=encoded):
+            case OfferSession(task=task, spec=encoded, manifest=manifest):
+                self._ground.moved += len(encoded) + len(manifest)
                 self._task = task.sequence
                 self._session = self._ground.session(SessionSpec.decode(encoded), self._name)
                 self._handle(Start())
                 self._handle(InputReady(self._ground.inputs[self._name]))
             case SessionSend(message=inner):
+                self._ground.moved += len(inner.body) + len(inner.signature)
                 self._handle(Told(inner))
             case _:
                 return
@@ -61,9 +66,12 @@ class Site:
         for instruction in self._session.handle(event):
             match instruction:
                 case Send(message) if self._ground.hears(self._name, message):
+                    self._ground.moved += len(message.body) + len(message.signature)
                     self.has_said[message.kind].set()
                     self._ground.fleet.deliver(self._task, self._name, Received(self._name, message))
                 case UploadMasked(vector, header):
+                    self._ground.moved += vector.body.nbytes + vector.tail.nbytes
+                    self._ground.moved += len(header.body) + len(header.signature)
                     self._ground.upload(MaskedArrived(self._name, vector, header))
                 case _:
                     continue
@@ -79,6 +87,9 @@ class Ground:
         self.unmasked_by: list[str] = []
         self.fleet = Fleet()
         self.uploads: list[asyncio.Task[bool]] = []
+        self.moved = 0
+        """Bytes that the sites sent and received, as they count them; `stored`: as the coordinator did."""
+        self.stored = 0
         self._mute = mute
         self._store = open_store(root)
         self.driver = SessionDriver(
@@ -111,6 +122,7 @@ class Ground:
         try:
             return await self.driver.run(self.spec, self.deployment.roster, Manifest((), Split.TRAIN, None, "00"))
         finally:
+            self.stored = await self._store.study_bytes(self.spec.study_id)
             await self._store.close()
 
     def expected(self, survivors: Iterable[str]) -> tuple[list[int], list[int]]:
@@ -130,6 +142,37 @@ def test_masks_are_removed_in_threads_beside_the_event_loop(tmp_path: Path) -> N
         assert [await upload for upload in ground.uploads] == [True] * SITES
         assert len(ground.unmasked_by) == 1
         assert threading.current_thread().name not in ground.unmasked_by
+
+    asyncio.run(story())
+
+
+def test_what_sites_send_and_receive_is_counted_to_the_byte(tmp_path: Path) -> None:
+    async def story() -> None:
+        ground = Ground(tmp_path)
+        await ground.run()
+        assert ground.stored == ground.moved
+        assert ground.stored > SITES * ground.spec.layout.byte_size
+
+    asyncio.run(story())
+
+
+def test_a_session_that_came_to_nothing_is_counted_too(tmp_path: Path) -> None:
+    async def story() -> None:
+        ground = Ground(tmp_path)
+        kept = ground.upload
+
+        def upload(arrived: MaskedArrived) -> None:
+            if arrived.site_id == "s03":  # the last to send: half of them are gone by then
+                for site in ("s02", "s03"):
+                    ground.fleet.detach(ground.sites[site])
+            else:
+                kept(arrived)
+
+        ground.upload = upload  # type: ignore[method-assign]
+        with pytest.raises(SessionFailed):
+            await ground.run()
+        received = ground.spec.layout.byte_size * 3
+        assert received < ground.stored <= ground.moved
 
     asyncio.run(story())
 

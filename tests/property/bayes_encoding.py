@@ -41,6 +41,15 @@ def test_encodings_lie_in_the_unit_cube_and_differ_where_configurations_do(space
 
 
 @QUICK
+@given(spaces(), SEEDS)
+def test_an_encoding_says_which_configuration_it_is_of(space: SearchSpace, seed: int) -> None:
+    cube = UnitCube(space)
+    for latent in np.random.default_rng(seed).random((10, cube.latents)):
+        configuration = cube.configuration(latent)
+        assert cube.decode(cube.encode([configuration])[0]) == configuration
+
+
+@QUICK
 @given(st.integers(1, 100), st.integers(0, 10_000), st.sampled_from(Scale), st.data())
 def test_every_integer_can_be_reached(low: int, span: int, scale: Scale, data: st.DataObject) -> None:
     value = data.draw(st.integers(low, low + span))

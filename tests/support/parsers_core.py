@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from hashlib import sha256
 from random import Random
 from typing import Any
 
 from autoglm.study_file import load_study
+from autoglm_core.budget import Budget
 from autoglm_core.canonical import canonical_json, read_canonical
 from autoglm_core.configuration import BadConfiguration, Configuration
 from autoglm_core.counters import CounterField, CounterLayout
@@ -159,7 +161,16 @@ def _grown_manifest(size: int) -> bytes:
 
 def studies() -> list[bytes]:
     """In canonical form."""
-    return [canonical_json(study.to_json()) for study in (toy_study(), _ward())]
+    return [canonical_json(study.to_json()) for study in (toy_study(), _ward(), _limited())]
+
+
+def _limited() -> Study:
+    """With every limit, and with what its author knows already."""
+    study = toy_study()
+    budget = Budget(trials=9, wall=timedelta(hours=2), bytes=2 * 10**9, gain=0.5)
+    reference = study.reference_configuration
+    sampler = replace(study.sampler, name="bayes", believed=(reference,), warm_start=("heart-0a1b2c",))
+    return replace(study, budget=budget, sampler=sampler, reference=reference)
 
 
 @cache

@@ -27,6 +27,7 @@ from autoglm_core.codes import RefusedWith
 from autoglm_core.encoding import Malformed
 from autoglm_core.errors import Kind, RemoteError
 from autoglm_core.measurement import Measurement, Provenance, measurements_to_json
+from autoglm_core.reason import How, Reason
 from autoglm_core.trial import StageName, StageRecord, Trial, TrialState
 from autoglm_core.workload import WrongLength
 from autoglm_workloads.child import frames
@@ -153,9 +154,17 @@ def _audit_file(data: bytes) -> int:
 def _results() -> list[bytes]:
     figure = Measurement(0.9, 0.01, 64, Provenance.SECURE_SUM)
     stage = StageRecord(StageName.TUNE, "ab" * 32, cached=False, seconds=1.5, rounds=3)
-    trial = Trial(1, CONFIGURATION, TrialState.COMPLETED, (stage,), {"pi5": {"accuracy": figure}})
-    front = {"pi5": [{"trial": 1, "accuracy": 0.9}]}
-    value = {"format": 1, "study": {"id": "heart"}, "trials": [trial.to_json()], "fronts": front, "stopped": None}
+    reason = Reason(How.MODEL, {"accuracy": (0.8, 0.1)}, log_gain=-2.0)
+    trial = Trial(1, CONFIGURATION, TrialState.COMPLETED, (stage,), {"pi5": {"accuracy": figure}}, reason=reason)
+    value = {
+        "format": 1,
+        "study": {"id": "heart", "sampler": "bayes"},
+        "objectives": [{"name": "accuracy", "direction": "maximize"}],
+        "trials": [{**trial.to_json(), "ranks": {"pi5": 1}}],
+        "fronts": {"pi5": [{"trial": 1, "accuracy": 0.9}]},
+        "hypervolume": {"pi5": {"reference": {"accuracy": 0.0}, "steps": [{"trial": 1, "share": 1.0}]}},
+        "stopped": None,
+    }
     return [canonical_json(value)]
 
 

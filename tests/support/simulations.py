@@ -11,6 +11,7 @@ from autoglm.study_file import NaturalSplit, load_study
 STUDIES = Path(__file__).with_name("studies")
 SYNTHETIC = STUDIES / "synthetic.yaml"
 DURABLE = STUDIES / "durable.yaml"
+ONE_MODEL = STUDIES / "one-model.yaml"
 HEART = Path(__file__).parents[2] / "examples" / "heart.yaml"
 
 

@@ -80,12 +80,6 @@ class Stored:
             for row in self._rows("SELECT * FROM rounds ORDER BY rowid")
         ]
 
-    def reached(self, tune: int, number: int) -> bool:
-        """Whether the study is as far as round `number` of its TUNE number `tune`, counted from 1."""
-        begun = self._rows("SELECT MAX(round) AS last FROM rounds GROUP BY tune_key ORDER BY MIN(rowid)")
-        # A TUNE may be stopped early: what comes after it is further, too.
-        return len(begun) > tune or self.count("TUNE") >= tune or (len(begun) == tune and begun[-1]["last"] >= number)
-
     def weights(self) -> dict[tuple[str, int], str]:
         """SHA-256 of the weights by TUNE key and round."""
         return {(entry.tune_key, entry.round): entry.weights for entry in self.rounds()}

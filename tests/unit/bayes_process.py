@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from scipy.optimize import approx_fprime
 
 from autoglm_coordinator.sampler.bayes.gaussian_process import Data, GaussianProcess, fit, unit_of
 from autoglm_coordinator.sampler.bayes.hyperparameters import LogPosterior
+from autoglm_coordinator.sampler.bayes.kernels import KERNELS, MATERN, SQUARED_EXPONENTIAL, Kernel
 
 Array = NDArray[np.float64]
 GROUPS = np.array([0, 1, 1, 2])
@@ -29,11 +32,17 @@ def fitted(known: Data, *, exact: bool = False) -> GaussianProcess:
     return GaussianProcess(known, GROUPS, fit(known, GROUPS, exact=exact))
 
 
+def unsmooth(inputs: Array) -> Array:
+    result: Array = np.abs(inputs[:, 0] - 0.37) + np.abs(inputs[:, 3] - 0.61)
+    return result
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_gradient_of_the_posterior_is_that_of_finite_differences(seed: int) -> None:
+def test_the_gradient_of_the_posterior_is_that_of_finite_differences(seed: int, kernel: Kernel) -> None:
     rng = np.random.default_rng(seed)
     known = data(25, seed=seed)
-    posterior = LogPosterior(known.inputs, rng.standard_normal(25), rng.uniform(0, 0.1, 25), GROUPS)
+    posterior = LogPosterior(known.inputs, rng.standard_normal(25), rng.uniform(0, 0.1, 25), GROUPS, kernel)
     theta = np.concatenate([rng.uniform(-1.5, 1.5, 3), rng.uniform(-1, 1, 1), rng.uniform(-6, -2, 1)])
     gradient = posterior.loss(theta)[1]
     numeric = approx_fprime(theta, lambda at: posterior.loss(at)[0], 1e-6)
@@ -48,8 +57,25 @@ def test_exact_values_are_met_and_between_them_the_truth_is_near() -> None:
     assert deviation.max() < 0.05
     asked = np.random.default_rng(9).random((200, 4))
     mean, deviation = process.predict(asked)
-    assert np.abs(mean - truth(asked)).mean() < 0.5
-    assert deviation.mean() > 0.05
+    errors = np.abs(mean - truth(asked))
+    assert errors.mean() < 0.5
+    assert 0.2 < errors.mean() / deviation.mean() < 2
+
+
+@pytest.mark.parametrize(("function", "kernel"), [(truth, SQUARED_EXPONENTIAL), (unsmooth, MATERN)])
+def test_the_kernel_is_the_one_that_suits_the_function(function: Callable[[Array], Array], kernel: Kernel) -> None:
+    inputs = np.random.default_rng(3).random((60, 4))
+    assert fit(Data(inputs, function(inputs), np.zeros(60)), GROUPS).kernel is kernel
+
+
+@pytest.mark.parametrize("seed", [3, 5, 7])
+def test_what_parameters_do_that_were_mostly_tried_at_their_bounds_is_no_noise(seed: int) -> None:
+    # At both bounds it is the same, so it shows in few values: long lengthscales and noise would explain them too.
+    rng = np.random.default_rng(seed)
+    inputs = rng.random((24, 6))
+    inputs[:, 1:] = np.where(rng.random((24, 5)) < 0.6, np.round(inputs[:, 1:]), inputs[:, 1:])
+    values = (1 + ((inputs[:, 1:] - 0.5) ** 2).sum(axis=1)) * np.cos(np.pi / 2 * inputs[:, 0])
+    assert fit(Data(inputs, values, np.zeros(24)), np.arange(6)).log_noise < np.log(0.005)
 
 
 def test_predictions_shrink_towards_the_others_where_values_are_known_to_be_noisy() -> None:
@@ -83,7 +109,7 @@ def test_what_is_believed_keeps_the_mean_and_takes_the_spread_away() -> None:
     believing = process.believing(asked[:1])
     later, spread = believing.predict(asked)
     assert later == pytest.approx(mean, abs=1e-3)
-    assert spread[0] < 0.2 * deviation[0]
+    assert spread[0] < 0.3 * deviation[0]
     assert (spread <= deviation * (1 + 1e-6)).all()
 
 
@@ -111,4 +137,4 @@ def test_errors_of_what_is_left_out_are_those_of_processes_without_it() -> None:
     for row in range(15):
         others = known.part(np.delete(np.arange(15), row))
         mean = GaussianProcess(others, GROUPS, hyperparameters, unit=unit).predict(known.inputs[row : row + 1])[0]
-        assert errors[row] == pytest.approx(known.values[row] - mean[0], rel=0.2, abs=0.2)
+        assert errors[row] == pytest.approx(known.values[row] - mean[0], rel=1e-3, abs=1e-3)

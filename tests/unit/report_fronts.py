@@ -115,6 +115,7 @@ def result_of(*trials: Trial) -> Json:
         blamed=[BLAMED],
         stopped="trials",
         study_seconds=131.23,
+        study_bytes=5_000_000,
     )
 
 
@@ -124,8 +125,9 @@ def test_the_result_is_plain_json_of_the_agreed_form() -> None:
     )
     result = json.loads(json.dumps(result_of(failed, trial(2, 0.97, 2.0), trial(1, 0.90, 1.0)), allow_nan=False))
     assert result["format"] == 1
-    assert result["study"] == {"id": "searched-7f3a", "hash": f"sha256:{study_of_two().hash}", "seed": 7}
-    assert (result["stopped"], result["study_seconds"]) == ("trials", 131.2)
+    digest = f"sha256:{study_of_two().hash}"
+    assert result["study"] == {"id": "searched-7f3a", "hash": digest, "seed": 7, "sampler": "tpe"}
+    assert (result["stopped"], result["study_seconds"], result["study_bytes"]) == ("trials", 131.2, 5_000_000)
     assert [entry["id"] for entry in result["trials"]] == [1, 2, 5]
     assert result["trials"][2]["error"]["code"] == "numerics-mismatch"
     assert result["fronts"]["one-core"] == [
@@ -189,11 +191,11 @@ def test_the_configuration_file_reads_back_as_the_configuration() -> None:
     assert (value["study"], value["trial"], value["device_class"]) == ("searched-7f3a", 2, "one-core")
 
 
-def test_a_pick_is_described_by_three_files() -> None:
+def test_a_pick_is_described_by_four_files() -> None:
     pick = trial(2, 0.97, 2.0)
     result = json.loads(json.dumps(result_of(pick, trial(1, 0.9, 1.0))))
     meta = {"study": study_of_two().to_json(), "result": result, "trial": pick.to_json(), "device_class": "one-core"}
     answer, blobs = TABLE["describe-pick"](meta, [])
-    assert answer["names"] == ["configuration.yaml", "README.md", "front.png"]
+    assert answer["names"] == ["configuration.yaml", "README.md", "front.png", "hypervolume.png"]
     assert b"0.93" in blobs[1]
-    assert blobs[2].startswith(b"\x89PNG")
+    assert blobs[2].startswith(b"\x89PNG") and blobs[3].startswith(b"\x89PNG")

@@ -11,6 +11,7 @@ from matplotlib.image import imread
 
 from autoglm_coordinator.report.placement import Box, place
 from autoglm_coordinator.report.plot import plot_front
+from autoglm_coordinator.report.plot_growth import plot_growth
 from autoglm_coordinator.report.result import build_result
 from autoglm_core.canonical import Json
 from autoglm_core.objective import Objective
@@ -30,6 +31,7 @@ def result(*, total: int = 24, objectives: tuple[Objective, ...] = THREE) -> Jso
         blamed=[],
         stopped="trials",
         study_seconds=1.0,
+        study_bytes=0,
     )
 
 
@@ -42,8 +44,18 @@ def test_a_front_is_drawn_whatever_there_is(total: int, objectives: tuple[Object
     assert np.ptp(image[..., :3]) > 0.8
 
 
+@pytest.mark.parametrize("objectives", [THREE, (ACCURACY,)])
+@pytest.mark.parametrize("total", [24, 0])
+def test_the_growth_of_a_front_is_drawn_whatever_there_is(total: int, objectives: tuple[Objective, ...]) -> None:
+    image = imread(io.BytesIO(plot_growth(result(total=total, objectives=objectives), "one-core")))
+    assert image.shape[:2] == (576, 1216)
+    lines = np.abs(image[..., :3] - np.array([0x31, 0x68, 0x8E]) / 255).max(axis=-1) < 0.02
+    assert lines.any() == (total > 0)
+
+
 def test_the_same_result_gives_the_same_bytes() -> None:
     assert plot_front(result(), "one-core") == plot_front(result(), "one-core")
+    assert plot_growth(result(), "one-core") == plot_growth(result(), "one-core")
 
 
 def test_infeasible_trials_are_not_on_the_picture() -> None:
@@ -55,6 +67,7 @@ def test_infeasible_trials_are_not_on_the_picture() -> None:
 
 def test_pyplot_and_its_global_state_are_never_loaded() -> None:
     plot_front(result(total=8), "one-core")
+    plot_growth(result(total=8), "one-core")
     assert "matplotlib.pyplot" not in sys.modules
 
 

@@ -12,7 +12,7 @@ from autoglm_coordinator.sampler.history import history_of, merge_classes
 from autoglm_core.configuration import Configuration, Value
 from autoglm_core.study import Study
 from autoglm_core.trial import Observation, StageName, StageRecord, Trial, TrialState
-from support.search_trials import ACCURACY, LATENCY, completed, measured, searched_study, validated
+from support.search_trials import ACCURACY, LATENCY, completed, measured, searched_study, suggest, validated
 
 
 def configuration(width: int, **deploy: float | str | int) -> Configuration:
@@ -59,6 +59,24 @@ def test_a_class_that_refuses_does_not_speak_for_the_trial() -> None:
 def test_an_outcome_that_breaks_a_constraint_on_every_class_is_infeasible() -> None:
     study, trial = searched_study(constraints=("accuracy >= 0.99",)), completed(1, configuration(16))
     assert history_of(study, [trial]).completed[0].state is TrialState.INFEASIBLE
+
+
+def test_figures_of_every_class_are_told_and_who_refuses() -> None:
+    study = searched_study(constraints=("latency_p95_ms <= 0.04",))
+    trial = completed(1, configuration(16, threads=2))
+    (observation,) = history_of(study, [trial]).completed
+    assert observation.refused_by == ("one-core",)
+    assert observation.classes == trial.measurements
+    accepted = trial.measurements["two-core"]["latency_p95_ms"].mean
+    assert observation.values["latency_p95_ms"].mean == pytest.approx(accepted)
+
+
+def test_what_a_stopped_trial_reached_is_not_held_against_it() -> None:
+    study = searched_study(constraints=("accuracy >= 0.9",))
+    trial = completed(1, configuration(16))
+    early = {name: {**figures, "accuracy": validated(0.5)} for name, figures in trial.measurements.items()}
+    (observation,) = history_of(study, [replace(trial, state=TrialState.STOPPED, measurements=early)]).completed
+    assert (observation.state, observation.refused_by) == (TrialState.STOPPED, ())
 
 
 def test_observations_stand_in_order_and_carry_their_rounds() -> None:
@@ -122,3 +140,25 @@ def test_a_weighted_sum_counts_costs_against_the_reference() -> None:
     assert scored[0].scores[0] == pytest.approx(0.6 * one.values["accuracy"].mean - 0.4)
     assert scored[1].scores[0] == pytest.approx(0.6 * two.values["accuracy"].mean - 0.4 * ratio)
     assert len(goals.directions) == 1
+
+
+def test_a_trial_that_pauses_at_a_rung_teaches_and_stays_pending() -> None:
+    study, trial = searched_study(constraints=("accuracy >= 0.99",)), completed(1, configuration(16))
+    at_rung = replace(trial.stages[1], rounds=3)
+    paused = replace(trial, state=TrialState.RUNNING, stages=(trial.stages[0], at_rung))
+    not_begun = replace(completed(2, configuration(32)), state=TrialState.RUNNING, stages=trial.stages[:1])
+    history = history_of(study, [paused, not_begun])
+    assert [(entry.state, entry.fidelity) for entry in history.completed] == [(TrialState.RUNNING, 3)]
+    assert history.completed[0].values["accuracy"] == trial.measurements["one-core"]["accuracy"]
+    assert [entry.key for entry in history.pending] == [paused.configuration.key, not_begun.configuration.key]
+
+
+def test_samplers_say_nothing_twice_that_pauses() -> None:
+    trials = [completed(number, configuration(16, prune=number / 10)) for number in range(1, 5)]
+    stages = [(*trial.stages[:1], replace(trial.stages[1], rounds=3)) for trial in trials]
+    paused = [replace(trial, state=TrialState.RUNNING, stages=own) for trial, own in zip(trials, stages, strict=True)]
+    known = {trial.configuration.key for trial in paused}
+    for sampler in ("random", "tpe", "nsga2", "bayes"):
+        asked = suggest(searched_study(sampler), paused, 3)
+        assert asked
+        assert known.isdisjoint(entry.key for suggestion in asked for entry in suggestion.configurations)

@@ -12,12 +12,13 @@ import pytest
 
 from autoglm_coordinator.sampler.api import UnknownSampler, UnsuitedSampler
 from autoglm_coordinator.sampler.dimensions import Dimensions
-from autoglm_coordinator.sampler.engines import ENGINES
+from autoglm_coordinator.sampler.engines import ENGINES, Situation
 from autoglm_coordinator.sampler.enumeration import LIMIT, grid_over
 from autoglm_coordinator.sampler.registry import check_sampler, load_sampler
 from autoglm_coordinator.sampler.tasks import TABLE
 from autoglm_core.configuration import Configuration
 from autoglm_core.space import CategoricalParameter, FloatParameter, IntParameter, Scale, SearchSpace
+from autoglm_core.study import Study
 from autoglm_core.trial import Observation, TrialState
 from support.search_trials import (
     ACCURACY,
@@ -31,6 +32,23 @@ from support.search_trials import (
     validated,
 )
 
+SUM = {"accuracy": 0.6, "latency_p95_ms": 0.3, "energy_mj": 0.1}
+
+
+def line() -> SearchSpace:
+    """One number."""
+    return SearchSpace(tune=(FloatParameter("learning_rate", 1e-3, 1e-1, Scale.LOG),))
+
+
+def numbers() -> SearchSpace:
+    """The quickstart's parameters that are numbers."""
+    space = quickstart_space(conditions=False)
+    kept = ("learning_rate", "batch_size", "local_epochs", "width", "prune", "threads")
+    return SearchSpace(
+        tune=tuple(entry for entry in space.tune if entry.name in kept),
+        deploy=tuple(entry for entry in space.deploy if entry.name in kept),
+    )
+
 
 def test_an_unknown_sampler_is_answered_with_the_nearest() -> None:
     with pytest.raises(UnknownSampler, match="did you mean `tpe`"):
@@ -38,8 +56,22 @@ def test_an_unknown_sampler_is_answered_with_the_nearest() -> None:
 
 
 def test_gp_refuses_a_space_with_conditions_and_names_one_that_can() -> None:
-    with pytest.raises(UnsuitedSampler, match="use `tpe`"):
+    with pytest.raises(UnsuitedSampler, match="use `bayes`"):
         check_sampler(searched_study("gp", space=quickstart_space()))
+
+
+@pytest.mark.parametrize(
+    ("study", "message"),
+    [
+        (searched_study("cmaes", space=numbers()), "`weighted` makes one.*use `nsga2`"),
+        (searched_study("cmaes", space=quickstart_space(), weighted=SUM), "under a condition; use `bayes`"),
+        (searched_study("cmaes", space=quickstart_space(conditions=False), weighted=SUM), "`aggregator` is no number"),
+        (searched_study("cmaes", space=line(), objectives=(ACCURACY,)), "needs two parameters"),
+    ],
+)
+def test_cmaes_refuses_what_it_would_draw_at_random(study: Study, message: str) -> None:
+    with pytest.raises(UnsuitedSampler, match=message):
+        check_sampler(study)
 
 
 def test_grid_refuses_a_space_whose_coarsest_grid_is_endless() -> None:
@@ -79,17 +111,18 @@ def test_values_survive_the_way_through_optuna_with_their_type() -> None:
 def test_the_child_task_is_the_sampler_over_json() -> None:
     study = searched_study()
     trials = search(study, total=16)
-    meta = {"study": study.to_json(), "trials": [trial.to_json() for trial in trials], "n": 3}
+    meta = {"study": study.to_json(), "trials": [trial.to_json() for trial in trials], "n": 3, "earlier": []}
     answer, blobs = TABLE["suggest"](meta, [])
-    assert answer == {"suggestions": [entry.to_json() for entry in suggest(study, trials, 3)]}
+    assert answer == {"suggestions": [entry.to_json() for entry in suggest(study, trials, 3)], "outlook": None}
     assert blobs == []
 
 
 def test_the_child_task_answers_an_exhausted_space_with_nothing() -> None:
     study = searched_study(space=small_space())
     trials = [completed(number, entry) for number, entry in enumerate(study.space.grid(), start=1)]
-    answer, _ = TABLE["suggest"]({"study": study.to_json(), "trials": [t.to_json() for t in trials], "n": 1}, [])
-    assert answer == {"suggestions": []}
+    meta = {"study": study.to_json(), "trials": [trial.to_json() for trial in trials], "n": 1, "earlier": []}
+    answer, _ = TABLE["suggest"](meta, [])
+    assert answer == {"suggestions": [], "outlook": None}
 
 
 def test_optuna_says_nothing_and_keeps_its_settings(capfd: pytest.CaptureFixture[str]) -> None:
@@ -102,9 +135,11 @@ def test_optuna_says_nothing_and_keeps_its_settings(capfd: pytest.CaptureFixture
 
 def sought(name: str, *, end: float, seed: int) -> dict[str, float]:
     """One draw with x held, where good values of y equal x."""
-    engine = ENGINES[name](seed, False, 60)
-    study = optuna.create_study(sampler=engine)
     space = {axis: optuna.distributions.FloatDistribution(0, 1) for axis in "xy"}
+    engine = ENGINES[name](
+        Situation(seed=seed, draw=seed, distributions=space, conditions=False, tunes=40, known=40, trials=60)
+    )
+    study = optuna.create_study(sampler=engine)
     for x, y in np.random.default_rng(0).random((40, 2)):
         params = {"x": float(x), "y": float(y)}
         study.add_trial(optuna.trial.create_trial(params=params, distributions=space, value=float((x - y) ** 2)))
@@ -173,3 +208,42 @@ def test_gp_searches_a_flat_space_with_constraints() -> None:
     assert suggest(study, trials, 1) == [first]
     for configuration in first.configurations:
         study.space.check(configuration)
+
+
+@pytest.mark.parametrize(("name", "space"), [("nsga3", None), ("qmc", None), ("cmaes", numbers())])
+def test_the_further_samplers_of_optuna_search_a_whole_study(name: str, space: SearchSpace | None) -> None:
+    study = searched_study(name, space=space, weighted=SUM if name == "cmaes" else None)
+    trials = search(study, total=48)
+    assert len({trial.configuration.key for trial in trials}) == len(trials)
+    assert suggest(study, trials, 3) == suggest(study, list(reversed(trials)), 3)
+
+
+def test_cmaes_moves_to_where_the_sum_is_better() -> None:
+    space = SearchSpace(tune=(FloatParameter("x", 0.0, 1.0), FloatParameter("y", 0.0, 1.0)))
+
+    def last_distance(name: str) -> float:
+        study = searched_study(name, space=space, objectives=(ACCURACY,), constraints=(), variants=1)
+        sampler = load_sampler(study)
+        seen: list[Observation] = []
+        distances: list[float] = []
+        for _ in range(10):
+            sampler.observe(seen, ())
+            for suggestion in sampler.suggest(6):
+                distance = float(np.hypot(float(suggestion.tune["x"]) - 0.85, float(suggestion.tune["y"]) - 0.2))
+                distances.append(distance)
+                figures = {"accuracy": validated(1 - distance**2)}
+                seen.append(Observation(suggestion.configurations[0], figures, 10, TrialState.COMPLETED))
+        return float(np.mean(distances[-12:]))
+
+    assert last_distance("cmaes") < 0.5 * last_distance("random")
+
+
+def test_qmc_covers_the_space_with_its_tunes_and_with_their_variants() -> None:
+    space = SearchSpace(tune=(FloatParameter("x", 0.0, 1.0),), deploy=(FloatParameter("prune", 0.0, 1.0),))
+    study = searched_study("qmc", space=space, objectives=(ACCURACY,), constraints=(), variants=4)
+    reference = completed(1, study.reference_configuration)
+    suggested = suggest(study, [reference], 16)
+    tunes = [float(suggestion.tune["x"]) for suggestion in suggested]
+    further = [float(variant["prune"]) for suggestion in suggested for variant in suggestion.variants[1:]]
+    for values in (tunes, further):
+        assert np.histogram(values, bins=8, range=(0, 1))[0].min() >= 1

@@ -12,7 +12,10 @@ from autoglm.durations import parse_duration
 from autoglm_core.errors import AutoglmError, InvalidInput, Kind, RemoteError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-VERBS = "login join-token roster agents check submit simulate watch stop status trials front export".split()
+VERBS = (
+    "login join-token roster agents check submit simulate watch stop status "
+    "trials front importance export export-optuna"
+).split()
 
 
 @pytest.fixture(autouse=True)

@@ -7,56 +7,10 @@ import json
 import pytest
 
 from autoglm.errors import UnknownFront, UnknownTrial, UnreadableResult
-from autoglm.results import Result, front_table, fronts_text, trial_text, trials_table
+from autoglm.results import Result, front_table, fronts_text
 from autoglm.tables import render_table
-
-RESULT = {
-    "format": 1,
-    "study": {"id": "quickstart-7f3a", "hash": "sha256:00", "seed": 7},
-    "stopped": "trials",
-    "study_seconds": 131.2,
-    "trials": [
-        {
-            "id": 4,
-            "state": "completed",
-            "configuration": {"tune": {"width": 16}, "deploy": {"quantization": "int8-static", "prune": 0.25}},
-            "stages": [
-                {
-                    "name": "TUNE",
-                    "key": "sha256:" + "ab" * 32,
-                    "cached": False,
-                    "seconds": 4.1,
-                    "rounds": 6,
-                    "dropped": 0,
-                }
-            ],
-            "measurements": {
-                "one-core": {
-                    "accuracy": {
-                        "mean": 0.964,
-                        "standard_error": 0.009,
-                        "count": 359,
-                        "split": "validation",
-                        "provenance": "secure-sum",
-                    },
-                    "latency_p95_ms": {"mean": 0.21, "standard_error": 0.01, "count": 6400, "provenance": "measured"},
-                }
-            },
-        },
-        {
-            "id": 5,
-            "state": "failed",
-            "configuration": {"tune": {"width": 32}, "deploy": {}},
-            "stages": [],
-            "measurements": {},
-            "error": {"code": "numerics-mismatch", "max_abs": 0.4},
-        },
-    ],
-    "fronts": {
-        "one-core": [{"trial": 4, "accuracy": 0.964, "test_accuracy": 0.958, "latency_p95_ms": 0.21}],
-        "two-core": [],
-    },
-}
+from autoglm.trial_tables import trial_text, trials_table
+from support.results import RESULT
 
 
 @pytest.fixture
@@ -81,7 +35,8 @@ def test_an_unknown_class_names_the_known_ones(result: Result) -> None:
 
 def test_the_trials_table_tells_the_cost_and_the_reason_of_a_failure(result: Result) -> None:
     lines = trials_table(result).splitlines()
-    assert lines[1].split()[:3] == ["4", "completed", "4.1"]
+    assert lines[0].split()[:6] == ["trial", "state", "how", "seconds", "accuracy", "one-core/latency_p95_ms"]
+    assert lines[1].split()[:6] == ["4", "completed", "model", "4.1", "0.964", "0.21"]
     assert "numerics-mismatch" in lines[2]
 
 

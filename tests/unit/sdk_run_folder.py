@@ -44,10 +44,13 @@ def test_state_is_private(tmp_path: Path) -> None:
         assert folder.state.stat().st_mode & 0o077 == 0
 
 
-def test_the_front_lies_beside_the_result_and_the_model_under_best(tmp_path: Path) -> None:
+def test_the_plots_lie_beside_the_result_and_the_model_under_best(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.write_pick("pi5", Pick(4, {"model.onnx": b"m", "README.md": b"r", "front.png": b"p"}))
+    folder.write_pick(
+        "pi5", Pick(4, {"model.onnx": b"m", "README.md": b"r", "front.png": b"p", "hypervolume.png": b"h"})
+    )
     assert (tmp_path / "front-pi5.png").read_bytes() == b"p"
+    assert (tmp_path / "hypervolume-pi5.png").read_bytes() == b"h"
     assert sorted(path.name for path in (tmp_path / "best" / "pi5").iterdir()) == ["README.md", "model.onnx"]
 
 

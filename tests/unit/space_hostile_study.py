@@ -15,6 +15,7 @@ from autoglm_core.canonical import Json, canonical_json
 from autoglm_core.encoding import Malformed
 from autoglm_core.parse_study import LARGEST_STUDY, MOST_CONSTRAINTS, decode_study
 from autoglm_core.space_order import MOST, MOST_VALUES
+from autoglm_core.study import MOST_BELIEVED
 from autoglm_core.study_error import StudyError
 from support.agent_sites import toy_study
 
@@ -29,9 +30,25 @@ def _floats(count: int, **more: Any) -> list[Json]:
 
 def impossible_constraints(study: Json) -> None:
     """A reference is looked for in a large space in which there is none."""
-    terms = " + ".join(["p0"] * 25)
+    terms = " + ".join(["p0 - p0"] * 12)
     study["search"]["tune"] = _floats(MOST - 1)
-    study["search"]["constraints"] = [f"{terms} + {n} < 0" for n in range(MOST_CONSTRAINTS)]
+    study["search"]["constraints"] = [f"{terms} + 0 * {n} < 0" for n in range(MOST_CONSTRAINTS)]
+
+
+def many_claims(study: Json) -> None:
+    """Each says much of one name, and no two contradict each other."""
+    study["search"]["tune"] = _floats(1)
+    text = " and ".join(["p0 in (0, 1, 2)", *(f"p0 < {number}" for number in range(2, 35))])
+    study["search"]["constraints"] = [*([text] * (MOST_CONSTRAINTS - 1)), "p0 - p0 < 0"]
+
+
+def many_believed(study: Json) -> None:
+    """All but the last are fine, and each takes its time."""
+    study["search"]["tune"] = _floats(MOST - 1)
+    study["search"]["constraints"] = [" + ".join(["p0"] * 25) + f" < {n}" for n in range(30, 30 + MOST_CONSTRAINTS)]
+    values = {f"p{number}": 0.5 for number in range(MOST - 1)}
+    believed = [{"tune": {**values, "p0": number / 1000}, "deploy": {}} for number in range(MOST_BELIEVED)]
+    study["sampler"]["believed"] = [*believed[1:], believed[1]]
 
 
 def many_constraints(study: Json) -> None:
@@ -72,7 +89,9 @@ def long_names(study: Json) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (impossible_constraints, "no configuration was found"),
+        (impossible_constraints, "that were tried meets"),
+        (many_claims, "that were tried meets"),
+        (many_believed, "is the same configuration as"),
         (many_constraints, "at most 100 constraints"),
         (many_choices, "more than 4096 choices"),
         (many_conditions, "more than 4096 choices"),

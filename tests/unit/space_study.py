@@ -51,8 +51,8 @@ def test_a_study_has_the_documented_defaults() -> None:
     study = parse_study(declared(), FACTS)
     assert study.workload_version == 3
     assert study.budget.wall == timedelta(minutes=90)
-    assert study.rungs == (10,)
-    assert (study.sampler.name, study.seed, study.sampler.variants, study.sampler.batch) == ("tpe", 0, 2, 4)
+    assert study.rungs == (3, 10)
+    assert (study.sampler.name, study.seed, study.sampler.variants, study.sampler.batch) == ("bayes", 0, None, 4)
     assert (study.protection.secure_sum, study.protection.minimum_cohort) == (True, 3)
     assert (study.protection.ring_bits, study.protection.clip, study.protection.random_k) == (32, 16.0, 1.0)
     assert (study.split.train, study.split.validation, study.split.test) == (0.6, 0.2, 0.2)
@@ -62,6 +62,36 @@ def test_a_study_has_the_documented_defaults() -> None:
     assert [column.kind for column in study.schema.features] == [ColumnKind.NUMBER, ColumnKind.CATEGORY]
     assert study.schema.class_names == ("no", "yes")
     assert study.schema.position("ill") == 3
+
+
+@pytest.mark.parametrize(("written", "variants"), [("auto", None), (None, None), (1, 1), (64, 64)], ids=str)
+def test_a_study_fixes_the_number_of_variants_or_leaves_it_to_the_sampler(
+    written: object, variants: int | None
+) -> None:
+    study = parse_study(declared(sampler={"name": "bayes", "variants": written}), FACTS)
+    assert study.sampler.variants == variants
+    assert study.to_json()["sampler"]["variants"] == ("auto" if variants is None else variants)
+    assert Study.from_json(json.loads(canonical_json(study.to_json()))) == study
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("atuo", "did you mean 'auto'?"),
+        ("4", "must be a whole number or auto"),
+        (0, "must lie between 1 and 64, not 0"),
+        (65, "must lie between 1 and 64, not 65"),
+        (2.5, "must be a whole number, not a number"),
+        (True, "must be a whole number, not true or false"),
+        (["auto"], "must be a whole number, not a list"),
+    ],
+    ids=str,
+)
+def test_a_number_of_variants_that_is_none_is_refused_where_it_stands(written: object, said: str) -> None:
+    with pytest.raises(StudyError) as refused:
+        parse_study(declared(sampler={"name": "bayes", "variants": written}), FACTS)
+    assert refused.value.message.startswith("sampler.variants: ")
+    assert said in refused.value.message
 
 
 @pytest.mark.parametrize(
@@ -215,7 +245,7 @@ def test_a_declared_reference_may_be_partial() -> None:
         ({"device_classes": ["pi5", "pi5"]}, "device_classes", "twice", None),
         ({"constraints": ["size_mbb <= 1"]}, "constraints", "is no metric of", "size_mb"),
         ({"constraints": ["width <"]}, "constraints[0]", "is no expression", None),
-        ({"constraints": ["width > 32"]}, "search.tune.width", "meets all constraints", None),
+        ({"constraints": ["width > 32"]}, "constraints[0]", "cannot hold: width is one of 16, 32", None),
         ({"search": {"tune": {"x": "uniform(2, 1)"}}}, "search.tune.x", "min 2 is above max 1", None),
         (
             {"search": {"tune": {"accuracy": [1]}}, "constraints": None},
@@ -225,7 +255,7 @@ def test_a_declared_reference_may_be_partial() -> None:
         ),
         ({"search": {"tune": {"a": {"same_as": "bb"}, "b": [1]}}}, "search.tune.a", "does not exist", "b"),
         ({"reference": {"tune": {"widht": 16}}}, "reference.tune.widht", "is no parameter of tune", "width"),
-        ({"reference": {"tune": {"width": 17}}}, "reference", "not permitted", None),
+        ({"reference": {"tune": {"width": 17}}}, "reference.tune.width", "not permitted", None),
         ({"schema": {**DECLARED["schema"], "columns": {"age": "nubmer"}}}, "schema.columns.age", "one of", "number"),
         ({"schema": {**DECLARED["schema"], "columns": {"age": "number"}}}, "schema.columns", "kind label", None),
         ({"schema": {"form": "image", "height": 8}}, "schema", "the key 'width' is missing", None),
@@ -237,3 +267,27 @@ def test_mistakes_are_named_with_their_place(change: Json, place: str, reason: s
     assert caught.value.data["path"] == place
     assert reason in caught.value.reason
     assert caught.value.nearest == nearest
+
+
+@pytest.mark.parametrize(
+    ("rounds", "trials", "rungs"),
+    [
+        (10, 200, (1, 3, 10)),
+        (10, 12, (1, 3, 10)),
+        (27, 12, (3, 9, 27)),
+        (27, 200, (1, 3, 9, 27)),
+        (20, 9, (2, 7, 20)),
+        (10, 3, (3, 10)),
+        (10, 2, (10,)),
+        (2, 100, (1, 2)),
+        (1, 100, (1,)),
+    ],
+)
+def test_rungs_follow_from_rounds_and_budget(rounds: int, trials: int, rungs: tuple[int, ...]) -> None:
+    study = parse_study({**declared(), "rounds": rounds, "rungs": [], "budget": {"trials": trials}}, FACTS)
+    assert study.rungs == rungs
+    assert Study.from_json(study.to_json()) == study
+
+
+def test_a_study_may_say_that_nothing_is_interrupted() -> None:
+    assert parse_study({**declared(), "rungs": [10]}, FACTS).rungs == (10,)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from autoglm_compression.models.calibrate import histogram_layout, plausible_histograms, ranges
 from autoglm_compression.models.chain import Array, Chain, fold_input
 from autoglm_compression.models.dynamic_graph import dynamic_model
@@ -92,6 +94,16 @@ class ClassifierModelSide:
             }
         )
 
+    def exact_figures(self, study: Study, configuration: Configuration) -> dict[str, float]:
+        """Size and parameters, of a variant whose weights are all 0: neither depends on them."""
+        chain = pruned_chain(self.family.chain(study, configuration.tune), _fraction(configuration))
+        layout = chain_layout(chain)
+        tensors = layout.split(np.zeros(layout.size, np.float32))
+        variant = _Variant(chain, tensors, self.family.normalisation(study, self.family.probe_constants(study)))
+        histograms = self.probe_histograms(study, configuration)
+        model = self._quantized(variant, _quantization(configuration), histograms) or variant.plain
+        return {"size_mb": len(model) / 1e6, "parameters": float(layout.size)}
+
     def export(
         self,
         study: Study,
@@ -102,7 +114,7 @@ class ClassifierModelSide:
     ) -> Exported:
         """The variant as ONNX, checked against torch before it is quantized."""
         variant = self._variant(study, configuration, parameters, constants)
-        plain = float_model(variant.chain, variant.folded, fill=variant.normalisation.fill).SerializeToString()
+        plain = variant.plain
         difference = variant.check(plain, self.probe_inputs(study, NUMERICS_ROWS))
         model = self._quantized(variant, _quantization(configuration), histograms) or plain
         count = sum(array.size for array in variant.tensors.values())
@@ -163,6 +175,11 @@ class _Variant:
         return fold_input(
             self.chain, self.tensors, mean=self.normalisation.mean, deviation=self.normalisation.deviation
         )
+
+    @property
+    def plain(self) -> bytes:
+        """As an ONNX model in floating point."""
+        return bytes(float_model(self.chain, self.folded, fill=self.normalisation.fill).SerializeToString())
 
     def check(self, model: bytes, inputs: Array) -> float:
         """Difference of the folded float `model` on raw `inputs` from torch on normalised ones."""

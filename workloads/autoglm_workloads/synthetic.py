@@ -97,6 +97,10 @@ class SyntheticModelSide:
         """Hash of the size."""
         return json_digest({"workload": "synthetic", "parameters": parameter_count(study)})
 
+    def exact_figures(self, study: Study, configuration: Configuration) -> dict[str, float]:
+        """The number of parameters; a graph is as dear to make as it is large, and sizes are learned from trials."""
+        return {"parameters": float(parameter_count(study))}
+
     def export(
         self,
         study: Study,

@@ -15,6 +15,7 @@ from datetime import timedelta
 from autoglm_coordinator.federation.blame import Blames, Verdicts
 from autoglm_coordinator.federation.fleet import Fleet, Inbox
 from autoglm_coordinator.federation.session_failed import SessionFailed
+from autoglm_coordinator.federation.traffic import Traffic
 from autoglm_coordinator.federation.transport import AgentLost, CancelTask, Declined, OfferSession, SessionSend
 from autoglm_coordinator.store.api import SessionRecord, Store
 from autoglm_core.codes import RefusalCode
@@ -95,6 +96,7 @@ class ActiveSession:
         self._deadlines = deadlines
         self.seconds: dict[str, float] = {}
         """Wall time by phase."""
+        self.traffic = Traffic(machine.spec, store)
         self._declined: dict[str, str] = {}
         self._unsettled: set[asyncio.Future[None]] = set()
         self._resumed = False
@@ -102,6 +104,7 @@ class ActiveSession:
 
     async def take(self, event: MaskedArrived) -> bool:
         """Hand a vector over; returns when nothing here refers to it any more. False: it came too late."""
+        self.traffic.vector(event.message)
         uploaded = _Uploaded(event.site_id, event, asyncio.get_running_loop().create_future())
         self._unsettled.add(uploaded.settled)
         try:
@@ -132,6 +135,7 @@ class ActiveSession:
                 await self._apply(SiteLost(site))
             elif offer is not None:
                 link.send(offer)
+                self.traffic.offer(offer)
         loop = asyncio.get_running_loop()
         while self._result is None:
             phase, begun = self._machine.phase, loop.time()
@@ -170,7 +174,8 @@ class ActiveSession:
             case Declined(agent_id=site, code=code):
                 self._declined[site] = code
                 return SiteLost(site)
-            case Received():
+            case Received(message=message):
+                self.traffic.message(message)
                 return event
             case _:
                 return None
@@ -215,6 +220,7 @@ class ActiveSession:
                 link = self._fleet.link(site)
                 if link is not None:
                     link.send(SessionSend(self.spec.session_id, message))
+                    self.traffic.message(message)
             case PersistSurvivors():
                 await self._persist(instruction)
                 await self._apply(Persisted())
@@ -231,12 +237,17 @@ class ActiveSession:
 
     async def _persist(self, point: PersistSurvivors) -> None:
         self.verdicts.survivors = point.survivors
-        await self._store.put_survivors(
-            self.spec.session_id,
-            spec=self.spec.encode(),
-            survivors=point.survivors,
-            running_sum=await asyncio.to_thread(point.running_sum.to_bytes),
-            record=point.record,
+        running_sum = await asyncio.to_thread(point.running_sum.to_bytes)
+        # Together, so that they share one commit: after a crash no site sends its vector again.
+        await asyncio.gather(
+            self._store.put_survivors(
+                self.spec.session_id,
+                spec=self.spec.encode(),
+                survivors=point.survivors,
+                running_sum=running_sum,
+                record=point.record,
+            ),
+            self.traffic.keep(),
         )
 
     def _failed(self, reason: str) -> SessionFailed:
@@ -293,6 +304,12 @@ class SessionDriver:
         task = await self._task(spec)
         offer = OfferSession(task, self._deadlines.work, spec.encode(), manifest.encode())
         return await self._drive(machine, task, offer, Verdicts(spec, roster, self._blames))
+
+    def fetched(self, sequence: int, count: int) -> None:
+        """Add `count` bytes that a site fetched for the task of that sequence, if it is a session's."""
+        for session in self._active.values():
+            if session.task.sequence == sequence:
+                session.traffic.fetched(count)
 
     async def unfinished(
         self, purpose: str, manifest: Manifest, *, study_id: str, round_number: int
@@ -369,6 +386,7 @@ class SessionDriver:
                     link = self._fleet.link(site)
                     if link is not None:
                         link.send(CancelTask(task, outcome))
+                await session.traffic.keep()
         # A session that gave a sum stays stored until what was made of the sum is: both happen in one commit.
         return result
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autoglm_coordinator.report.distinct import distinct_picks
+from autoglm_coordinator.report.goal_figures import goal_directions, goal_figures
+from autoglm_coordinator.scheduler.ranking import ranks_of
 from autoglm_coordinator.trials.feasible import classes_that_refuse
 from autoglm_core.measurement import Measurement, Provenance
-from autoglm_core.objective import COST_METRICS, Objective, Weighted
+from autoglm_core.objective import COST_METRICS, Objective
 from autoglm_core.pareto import non_dominated
 from autoglm_core.trial import Trial, TrialState
 
@@ -39,14 +40,30 @@ def device_classes(study: Study, trials: Sequence[Trial]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*study.device_classes, *measured)))
 
 
-def comparable_trials(study: Study, trials: Sequence[Trial], device_class: str) -> list[Trial]:
-    """Completed trials, feasible on the class, with every objective measured and in the same provenance."""
+def comparable_trials(
+    study: Study, trials: Sequence[Trial], device_class: str, *, feasible: bool = True
+) -> list[Trial]:
+    """Completed trials with every objective measured on the class and in the same provenance; `feasible` ones alone."""
     complete = [trial for trial in trials if _is_complete(study, trial, device_class)]
-    groups = Counter(_provenances(study, trial, device_class) for trial in complete)
+    accepted = [trial for trial in complete if _is_feasible(study, trial, device_class)]
+    groups = Counter(_provenances(study, trial, device_class) for trial in accepted or complete)
     if not groups:
         return []
     chosen = max(groups, key=lambda group: (groups[group], -group.count(Provenance.MODELLED), group))
-    return [trial for trial in complete if _provenances(study, trial, device_class) == chosen]
+    candidates = accepted if feasible else complete
+    return [trial for trial in candidates if _provenances(study, trial, device_class) == chosen]
+
+
+def ranks(study: Study, trials: Sequence[Trial]) -> dict[int, dict[str, int]]:
+    """By trial number, then device class: 1 for the Pareto front, 2 for the front of the rest, and so on."""
+    found: dict[int, dict[str, int]] = {}
+    signs = np.array([direction.sign for direction in goal_directions(study).values()])
+    for name in device_classes(study, trials):
+        comparable = comparable_trials(study, trials, name)
+        costs = -signs * goal_figures(study, comparable, name)
+        for trial, rank in zip(comparable, ranks_of(costs).tolist(), strict=True):
+            found.setdefault(trial.number, {})[name] = rank + 1
+    return found
 
 
 def primary_objective(study: Study) -> Objective:
@@ -58,11 +75,8 @@ def _front(study: Study, trials: Sequence[Trial], device_class: str) -> list[Tri
     candidates = sorted(comparable_trials(study, trials, device_class), key=lambda trial: trial.number)
     if not candidates:
         return []
-    if study.weighted is not None:
-        scores = _scores(study, study.weighted, candidates, device_class)
-        return [trial for trial, score in zip(candidates, scores, strict=True) if score == max(scores)]
-    values = np.array([_values(study, trial, device_class) for trial in candidates])
-    kept = non_dominated(values, [objective.direction for objective in study.objectives])
+    values = goal_figures(study, candidates, device_class)
+    kept = non_dominated(values, tuple(goal_directions(study).values()))
     front = [trial for trial, keep in zip(candidates, kept, strict=True) if keep]
     return _best_first(study, front, device_class)
 
@@ -78,11 +92,16 @@ def _best_first(study: Study, trials: Sequence[Trial], device_class: str) -> lis
 
 
 def _is_complete(study: Study, trial: Trial, device_class: str) -> bool:
-    if trial.state is not TrialState.COMPLETED or device_class in trial.refused_by:
+    figures = trial.measurements.get(device_class, {})
+    return trial.state is TrialState.COMPLETED and all(
+        item.metric in figures and math.isfinite(figures[item.metric].mean) for item in study.objectives
+    )
+
+
+def _is_feasible(study: Study, trial: Trial, device_class: str) -> bool:
+    if device_class in trial.refused_by:
         return False
     figures = trial.measurements.get(device_class, {})
-    if not all(item.metric in figures and math.isfinite(figures[item.metric].mean) for item in study.objectives):
-        return False
     return not classes_that_refuse(study, trial.configuration, {device_class: figures})
 
 
@@ -90,22 +109,5 @@ def _provenances(study: Study, trial: Trial, device_class: str) -> tuple[Provena
     return tuple(trial.measurements[device_class][item.metric].provenance for item in study.objectives)
 
 
-def _values(study: Study, trial: Trial, device_class: str) -> list[float]:
-    return [trial.measurements[device_class][item.metric].mean for item in study.objectives]
-
-
 def _latency(figures: Mapping[str, Measurement]) -> float:
     return next((figures[name].mean for name in LATENCIES if name in figures), math.inf)
-
-
-def _scores(study: Study, weighted: Weighted, trials: Sequence[Trial], device_class: str) -> list[float]:
-    """One score per trial; costs relative to the reference's, or to the median where it was not completed."""
-    metrics = [item.metric for item in study.objectives]
-    figures = [{name: trial.measurements[device_class][name].mean for name in metrics} for trial in trials]
-    reference = [row for row, trial in zip(figures, trials, strict=True) if _is_reference(study, trial)] or figures
-    units = {name: median(row[name] for row in reference) for name in metrics}
-    return [weighted.score(study.objectives, row, reference=units) for row in figures]
-
-
-def _is_reference(study: Study, trial: Trial) -> bool:
-    return trial.configuration == study.reference_configuration

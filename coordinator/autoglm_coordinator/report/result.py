@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from autoglm_coordinator.report.fronts import pareto_fronts
+from autoglm_coordinator.report.fronts import pareto_fronts, ranks
+from autoglm_coordinator.report.growth import front_growth
 from autoglm_core.canonical import Json
 from autoglm_core.measurement import Measurement, measurements_to_json
 from autoglm_core.trial import Trial
@@ -26,6 +27,7 @@ def build_result(
     blamed: Sequence[Json],
     stopped: str,
     study_seconds: float,
+    study_bytes: int,
 ) -> Json:
     """The content of result.json.
 
@@ -36,31 +38,36 @@ def build_result(
         tests: test figures of the picks by trial number; empty while the study runs.
         protection: what was in force.
         blamed: sites that broke the secure sum in it.
-        stopped: why the study ended (trials, wall, space, operator), or the state it is in.
+        stopped: why the study ended (trials, wall, bytes, gain, space, operator), or the state it is in.
         study_seconds: wall time from the first suggestion to the result.
+        study_bytes: payload that its sites sent and received together.
     """
     ordered = sorted(trials, key=lambda trial: trial.number)
-    fronts = pareto_fronts(study, ordered)
+    fronts, ranked = pareto_fronts(study, ordered), ranks(study, ordered)
     value: Json = {
         "format": FORMAT,
-        "study": {"id": study_id, "hash": f"sha256:{study.hash}", "seed": study.seed},
+        "study": {"id": study_id, "hash": f"sha256:{study.hash}", "seed": study.seed, "sampler": study.sampler.name},
         "stopped": stopped,
         "study_seconds": round(study_seconds, 1),
+        "study_bytes": study_bytes,
         "protection": protection,
         "blamed": list(blamed),
         "objectives": [{"name": item.metric, "direction": str(item.direction)} for item in study.objectives],
-        "trials": [_trial(trial, tests.get(trial.number, {})) for trial in ordered],
+        "trials": [_trial(trial, tests.get(trial.number, {}), ranked.get(trial.number, {})) for trial in ordered],
         "fronts": {
             name: [_pick(study, trial, name, tests.get(trial.number, {})) for trial in front]
             for name, front in fronts.items()
         },
+        "hypervolume": front_growth(study, ordered),
         "best": {name: front[0].number for name, front in fronts.items() if front},
     }
     return value if study.weighted is None else {**value, "weighted": dict(study.weighted.weights)}
 
 
-def _trial(trial: Trial, test: Mapping[str, Measurement]) -> Json:
+def _trial(trial: Trial, test: Mapping[str, Measurement], ranked: Mapping[str, int]) -> Json:
     value = trial.to_json()
+    if ranked:
+        value["ranks"] = dict(ranked)
     # Beside the measurements, not among them: nothing that chooses between trials may come upon a test figure.
     return {**value, "test": measurements_to_json(test)} if test else value
 

@@ -9,24 +9,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from autoglm_core.canonical import Json
 from autoglm_core.configuration import Configuration, Values
 from autoglm_core.errors import AutoglmError, InvalidInput, Kind
+from autoglm_core.reason import Reason
 from autoglm_core.trial import Observation
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """One `tune` and the `deploy` parts to be made of it: one TUNE, several variants."""
+    """One `tune` and the `deploy` parts to be made of it: one TUNE, several variants.
+
+    `reasons`: why each variant was suggested, in the same order; empty where the sampler does not say.
+    """
 
     tune: Values
     variants: tuple[Values, ...]
+    reasons: tuple[Reason, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tune", MappingProxyType(dict(self.tune)))
         object.__setattr__(self, "variants", tuple(MappingProxyType(dict(variant)) for variant in self.variants))
+        if self.reasons and len(self.reasons) != len(self.variants):
+            raise ValueError(f"{len(self.variants)} variants with {len(self.reasons)} reasons")
 
     @property
     def configurations(self) -> tuple[Configuration, ...]:
@@ -35,12 +42,40 @@ class Suggestion:
 
     def to_json(self) -> Json:
         """As plain JSON values."""
-        return {"tune": dict(self.tune), "variants": [dict(variant) for variant in self.variants]}
+        return {
+            "tune": dict(self.tune),
+            "variants": [dict(variant) for variant in self.variants],
+            "reasons": [reason.to_json() for reason in self.reasons],
+        }
 
     @classmethod
     def from_json(cls, value: Json) -> Suggestion:
         """Inverse of `to_json`."""
-        return cls(tune=value["tune"], variants=tuple(value["variants"]))
+        return cls(
+            tune=value["tune"],
+            variants=tuple(value["variants"]),
+            reasons=tuple(Reason.from_json(reason) for reason in value["reasons"]),
+        )
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the best next suggestion promises.
+
+    `gain`: expected, as a share of the present hypervolume; `seconds`: its predicted cost, None where nothing is known.
+    """
+
+    gain: float
+    seconds: float | None
+
+    def to_json(self) -> Json:
+        """As plain JSON values."""
+        return {"gain": self.gain, "seconds": self.seconds}
+
+    @classmethod
+    def from_json(cls, value: Json) -> Outlook:
+        """Inverse of `to_json`."""
+        return cls(gain=value["gain"], seconds=value["seconds"])
 
 
 class Sampler(Protocol):
@@ -62,6 +97,15 @@ class Sampler(Protocol):
         ...
 
 
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A sampler that says what is left to gain."""
+
+    def outlook(self, suggestions: Sequence[Suggestion]) -> Outlook | None:
+        """What `suggestions`, the ones that it just made, promise; None until it has a model of the front."""
+        ...
+
+
 class UnknownSampler(InvalidInput):
     """No sampler has that name."""
 
@@ -78,13 +122,13 @@ class UnknownSampler(InvalidInput):
 
 
 class UnsuitedSampler(InvalidInput):
-    """The sampler cannot work on this space (`use` names one that can)."""
+    """The sampler cannot work on this study (`use` names one that can)."""
 
     code = "unsuited-sampler"
 
     def __init__(self, *, name: str, reason: str, use: str) -> None:
         super().__init__(
-            f"sampler.name: `{name}` cannot search this space: {reason}; use `{use}`", name=name, reason=reason, use=use
+            f"sampler.name: `{name}` is not for this study: {reason}; use `{use}`", name=name, reason=reason, use=use
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from autoglm_coordinator.sampler.api import SpaceExhausted, Suggestion, UnsuitedSampler
 from autoglm_core.configuration import Configuration, Value
 from autoglm_core.parameter import CategoricalParameter, FloatParameter, IntParameter, Parameter, Scale
+from autoglm_core.reason import How, Reason
 from autoglm_core.space import SearchSpace
 from autoglm_core.trial import Observation
 
@@ -100,7 +101,10 @@ class GridSampler:
             raise SpaceExhausted(configurations=len(grid))
         chosen = [group[: self._variants] for group in islice(open_groups.values(), n)]
         self._known |= {configuration.key for group in chosen for configuration in group}
-        return [Suggestion(group[0].tune, tuple(entry.deploy for entry in group)) for group in chosen]
+        return [
+            Suggestion(group[0].tune, tuple(entry.deploy for entry in group), (Reason(How.GRID),) * len(group))
+            for group in chosen
+        ]
 
     def _grid(self) -> list[Configuration]:
         every = every_configuration(grid_over(self._space)) or []

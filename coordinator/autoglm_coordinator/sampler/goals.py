@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from autoglm_core.bound import Bound, bounds_of
 from autoglm_core.objective import COST_METRICS, Direction, Objective, Weighted
 from autoglm_core.trial import Observation, TrialState
 
@@ -33,11 +34,17 @@ class Scored:
 
 @dataclass(frozen=True)
 class Goals:
-    """`objectives` of the study; `weighted`: their one sum, or None."""
+    """`objectives` of the study; `weighted`: their one sum, or None.
+
+    `classes`: device classes, each with a front of its own; none where figures are not told apart by class. `bounds`:
+    what the study's constraints ask of single metrics.
+    """
 
     objectives: tuple[Objective, ...]
     weighted: Weighted | None
     reference: Configuration
+    classes: tuple[str, ...] = ()
+    bounds: tuple[Bound, ...] = ()
 
     @property
     def directions(self) -> tuple[Direction, ...]:
@@ -108,4 +115,16 @@ def _worst(values: Sequence[float], direction: Direction) -> float:
 
 def goals_of(study: Study) -> Goals:
     """The study's goals."""
-    return Goals(study.objectives, study.weighted, study.reference_configuration)
+    stated = [bounds_of(constraint) for constraint in study.constraints]
+    return Goals(
+        study.objectives,
+        study.weighted,
+        study.reference_configuration,
+        classes=study.device_classes,
+        bounds=tuple(bound for bounds in stated for bound in bounds if _on_metrics(study, bounds)),
+    )
+
+
+def _on_metrics(study: Study, bounds: Sequence[Bound]) -> bool:
+    """Whether they speak of metrics alone; what a parameter may be is no question of probability."""
+    return all(bound.name not in study.space.names for bound in bounds)

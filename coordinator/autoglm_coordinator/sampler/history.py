@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from autoglm_coordinator.sampler.trial_costs import cost_of
 from autoglm_coordinator.trials.feasible import classes_that_refuse
 from autoglm_core.measurement import Measurement
 from autoglm_core.objective import COST_METRICS
-from autoglm_core.trial import Observation, StageName, Trial, TrialState
+from autoglm_core.trial import AT_A_RUNG, Observation, StageName, Trial, TrialState
 
 if TYPE_CHECKING:
     from autoglm_core.configuration import Configuration
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class History:
-    """All that a sampler is told: final trials as observations, and the rest, both in order of trial number."""
+    """All that a sampler is told, both in order of trial number.
+
+    `completed`: final trials as observations, and those that run and were at a rung. `pending`: all that run or will.
+    """
 
     completed: tuple[Observation, ...]
     pending: tuple[Configuration, ...]
@@ -38,29 +42,62 @@ class History:
 def history_of(study: Study, trials: Sequence[Trial]) -> History:
     """What the study's trials teach."""
     ordered = sorted(trials, key=lambda trial: trial.number)
-    final = [trial for trial in ordered if trial.state.final]
-    judged = [_judge(study, trial) for trial in final]
-    merged = merge_classes([figures for figures, _ in judged])
+    taught = [_with_numbers(trial) for trial in ordered if trial.state.final or _fidelity(trial)]
+    judged = [_judge(study, trial) for trial in taught]
+    merged = merge_classes([judgement.figures for judgement in judged])
     completed = tuple(
-        Observation(trial.configuration, values, _fidelity(trial), state)
-        for trial, values, (_, state) in zip(final, merged, judged, strict=True)
+        Observation(
+            trial.configuration,
+            values,
+            _fidelity(trial),
+            judgement.state,
+            classes=trial.measurements,
+            refused_by=judgement.refused_by,
+            cost=cost_of(trial),
+        )
+        for trial, values, judgement in zip(taught, merged, judged, strict=True)
     )
     return History(completed, tuple(trial.configuration for trial in ordered if not trial.state.final))
+
+
+def _with_numbers(trial: Trial) -> Trial:
+    """The trial without figures that are no numbers, as a loss that went to infinity: they are missing, not bad."""
+    measurements = {
+        name: {metric: figure for metric, figure in entry.items() if _is_number(figure)}
+        for name, entry in trial.measurements.items()
+    }
+    return trial if measurements == trial.measurements else replace(trial, measurements=measurements)
+
+
+def _is_number(figure: Measurement) -> bool:
+    return math.isfinite(figure.mean) and math.isfinite(figure.standard_error)
 
 
 Figures = Mapping[str, Mapping[str, Measurement]]
 """By device class, then by metric."""
 
 
-def _judge(study: Study, trial: Trial) -> tuple[Figures, TrialState]:
-    """The figures of the classes that accept the trial, and its state, infeasible where none does."""
-    refused = {*trial.refused_by, *classes_that_refuse(study, trial.configuration, trial.measurements)}
+@dataclass(frozen=True)
+class _Judgement:
+    """`figures` that are merged: of the classes that accept the trial, or of all where none does."""
+
+    figures: Figures
+    state: TrialState
+    refused_by: tuple[str, ...]
+
+
+def _judge(study: Study, trial: Trial) -> _Judgement:
+    """A trial that every class refuses is infeasible."""
+    known = trial.measurements
+    if trial.state in AT_A_RUNG:
+        # What it reached so far says nothing of where it would have ended; its costs are final.
+        known = {name: {m: v for m, v in entry.items() if m in COST_METRICS} for name, entry in known.items()}
+    refused = tuple(sorted({*trial.refused_by, *classes_that_refuse(study, trial.configuration, known)}))
     accepted = {name: figures for name, figures in trial.measurements.items() if name not in refused}
-    if trial.state is TrialState.INFEASIBLE or (
-        trial.measurements and not accepted and trial.state is not TrialState.FAILED
-    ):
-        return trial.measurements, TrialState.INFEASIBLE
-    return accepted, trial.state
+    none_accepts = bool(trial.measurements) and not accepted and trial.state is not TrialState.FAILED
+    if trial.state is TrialState.INFEASIBLE or none_accepts:
+        return _Judgement(trial.measurements, TrialState.INFEASIBLE, refused)
+    return _Judgement(accepted, trial.state, refused)
 
 
 def _fidelity(trial: Trial) -> int:

@@ -9,10 +9,8 @@ random, then, where the space can be counted out, from what is left.
 from __future__ import annotations
 
 import hashlib
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,10 +19,12 @@ from optuna.trial import TrialState as OptunaState
 
 from autoglm_coordinator.sampler.api import NoConfiguration, SpaceExhausted, Suggestion
 from autoglm_coordinator.sampler.dimensions import Dimension, Dimensions
-from autoglm_coordinator.sampler.engines import ENGINES, Engine, Holding, Nsga2
+from autoglm_coordinator.sampler.engines import ENGINES, Engine, Evolution, Holding, Random, Situation
 from autoglm_coordinator.sampler.enumeration import every_configuration
 from autoglm_coordinator.sampler.goals import Goals, Scored
+from autoglm_coordinator.sampler.quiet import quiet
 from autoglm_core.configuration import Configuration, Values
+from autoglm_core.reason import How, Reason
 from autoglm_core.space import SearchSpace
 from autoglm_core.trial import Observation
 
@@ -51,13 +51,26 @@ class OptunaSampler:
 
     def suggest(self, n: int) -> list[Suggestion]:
         """See `Sampler.suggest`."""
-        known = [*(entry.configuration for entry in self._observations), *self._pending]
-        with _quiet():
+        every = [*(entry.configuration for entry in self._observations), *self._pending]
+        known = list({configuration.key: configuration for configuration in every}.values())
+        dimensions = Dimensions(self._space)
+        situation = Situation(
+            seed=self._seed,
+            draw=_derived(self._seed, len(known)),
+            distributions={name: entry.distribution for name, entry in dimensions.by_name.items()},
+            conditions=self._space.has_conditions,
+            tunes=len({configuration.tune_key for configuration in known}),
+            known=len(known),
+            trials=self._trials,
+        )
+        chance = replace(situation, draw=_derived(self._seed, len(known), "random"))
+        with quiet():
             asking = _Asking(
                 space=self._space,
+                dimensions=dimensions,
                 known={configuration.key for configuration in known},
-                model=self._engine(_derived(self._seed, len(known)), self._space.has_conditions, self._trials),
-                fallback=ENGINES["random"](_derived(self._seed, len(known), "random"), False, self._trials),
+                model=self._engine(situation),
+                fallback=ENGINES["random"](chance),
                 directions=[str(direction) for direction in self._goals.directions],
             )
             asking.tell(self._goals.score(self._observations), self._pending)
@@ -68,19 +81,36 @@ class OptunaSampler:
         for _ in range(n):
             # The reference comes first: a weighted sum and every reader of a front compare with it.
             start = self._goals.reference if first and not suggestions else None
-            configuration = asking.take(start) if start and self._space.contains(start) else asking.next()
-            if configuration is None:
+            found = asking.take(start, How.REFERENCE) if start and self._space.contains(start) else asking.next()
+            if found is None:
                 break
-            variants = [configuration.deploy]
-            while len(variants) < self._variants:
-                further = asking.next(tune=configuration.tune)
+            group = [found]
+            while len(group) < self._variants:
+                further = asking.next(tune=found.configuration.tune)
                 if further is None:
                     break
-                variants.append(further.deploy)
-            suggestions.append(Suggestion(configuration.tune, tuple(variants)))
+                group.append(further)
+            suggestions.append(_suggestion(group))
         if not suggestions and n > 0:
             raise asking.why_none()
         return suggestions
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A configuration, and how it came about."""
+
+    configuration: Configuration
+    how: How
+
+
+def _suggestion(group: Sequence[_Found]) -> Suggestion:
+    """Of configurations with one `tune`."""
+    return Suggestion(
+        group[0].configuration.tune,
+        tuple(found.configuration.deploy for found in group),
+        tuple(Reason(found.how) for found in group),
+    )
 
 
 class _Asking:
@@ -90,6 +120,7 @@ class _Asking:
         self,
         *,
         space: SearchSpace,
+        dimensions: Dimensions,
         known: set[str],
         model: Holding,
         fallback: Holding,
@@ -99,7 +130,7 @@ class _Asking:
         self._known = known
         self._model = model
         self._fallback = fallback
-        self._dimensions = Dimensions(space)
+        self._dimensions = dimensions
         self._study = optuna.create_study(directions=directions, sampler=model)
         self._all: list[Configuration] | None = None
         self._counted = False
@@ -124,7 +155,7 @@ class _Asking:
     def _generation(self, index: int) -> dict[str, int]:
         # Generations are blocks of observations in trial order: what a run without interruptions would have come to,
         # more or less.
-        if not isinstance(self._model, Nsga2):
+        if not isinstance(self._model, Evolution):
             return {}
         return {self._model.generation_key: index // self._model.population_size}
 
@@ -133,22 +164,24 @@ class _Asking:
         trial = optuna.trial.create_trial(state=OptunaState.RUNNING, params=params, distributions=distributions)
         self._study.add_trial(trial)
 
-    def take(self, configuration: Configuration) -> Configuration:
+    def take(self, configuration: Configuration, how: How) -> _Found:
         """Suggest exactly this one."""
         self._known.add(configuration.key)
         self._add_running(configuration)
-        return configuration
+        return _Found(configuration, how)
 
-    def next(self, *, tune: Values | None = None) -> Configuration | None:
+    def next(self, *, tune: Values | None = None) -> _Found | None:
         """A new and allowed configuration, with `tune` held if it is given; None where none was found."""
         held = {} if tune is None else tune
+        if tune is not None and not self._can_differ(held):
+            return None  # a tune is suggested with its only variant
         for sampler, tries in ((self._model, self._model.tries), (self._fallback, RANDOM_TRIES)):
             sampler.held = self._dimensions.params(held)[0]
             self._study.sampler = sampler
             for _ in range(tries if self._can_differ(held) else 1):
                 configuration = self._ask(held)
                 if configuration is not None:
-                    return configuration
+                    return _Found(configuration, How.CHANCE if isinstance(sampler, Random) else How.OPTUNA)
         return self._left(tune)
 
     def _can_differ(self, held: Values) -> bool:
@@ -163,7 +196,7 @@ class _Asking:
         self._known.add(configuration.key)
         return configuration
 
-    def _left(self, tune: Values | None) -> Configuration | None:
+    def _left(self, tune: Values | None) -> _Found | None:
         """One of what is left of a space that can be counted out; any, for the model had its say."""
         wanted = None if tune is None else Configuration(tune=tune).tune_key
         left = [
@@ -171,7 +204,7 @@ class _Asking:
         ]
         if not left:
             return None
-        return self.take(left[int(np.random.default_rng(len(self._known)).integers(len(left)))])
+        return self.take(left[int(np.random.default_rng(len(self._known)).integers(len(left)))], How.CHANCE)
 
     def _every(self) -> list[Configuration] | None:
         if not self._counted:
@@ -206,17 +239,3 @@ def _draw(trial: Any, dimension: Dimension) -> Any:
 def _derived(seed: int, known: int, purpose: str = "model") -> int:
     text = f"autoglm/v1/sampler/{purpose}/{seed}/{known}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    # Optuna announces every study, `group` as experimental, and what it drew apart: nothing for a daemon's log.
-    logger = logging.getLogger("optuna")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            yield
-    finally:
-        logger.setLevel(level)

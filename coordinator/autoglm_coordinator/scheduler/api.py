@@ -1,63 +1,84 @@
-"""The scheduler decides budget: at a rung, whether a TUNE goes on. Rungs are rounds."""
+"""The scheduler decides budget: which TUNE goes on to its next rung, and which is stopped for good. Rungs are rounds.
+
+A TUNE's weights are committed after every round, so a TUNE can pause at a rung at no cost. What the scheduler sees are
+the standings of all TUNEs of a study; what it answers holds for these standings alone, and it is asked again after each
+rung.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from typing import Protocol
 
-from autoglm_core.canonical import Json
-from autoglm_core.measurement import Measurement, measurements_from_json, measurements_to_json
+from autoglm_core.measurement import Measurement
+
+Figures = Mapping[str, float]
+"""By metric."""
 
 
-class Decision(StrEnum):
-    """What becomes of a TUNE at a rung."""
+class Stand(StrEnum):
+    """What is known of a TUNE's way to its last rung."""
 
-    CONTINUE = "continue"
-    STOP = "stop"
+    PAUSED = "paused"
+    """At a rung, or before its first round: it goes on when the scheduler says so."""
+    RUNNING = "running"
+    """Its rounds behind the last rung are under way. It may never return."""
+    FINISHED = "finished"
+    """Tuned to the end, and its variants are evaluated."""
+    STOPPED = "stopped"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)
-class RungValue:
-    """One TUNE at one rung.
+class Standing:
+    """One TUNE as it stands.
 
-    `tune`: the TUNE key. `round`: the rung. `validation`: the cohort's metrics of the model at that round. `costs`:
-    what PROBE measured of the TUNE's variants, one figure per device class and metric (any naming that is the same for
-    all TUNEs of a study), the lowest over its variants, smaller is better; empty where it is not known.
+    `tune`: the TUNE key. `number`: of its first trial; TUNEs began in this order. `rungs`: the cohort's metrics of the
+    model, by rounds behind it. `costs`: by device class that accepts one of its variants, the lowest figure of each
+    cost metric over these variants, smaller is better; a cost that is not known is left out. `points`: by device class,
+    the objectives' figures of each variant that was evaluated and accepted.
     """
 
     tune: str
-    round: int
-    validation: Mapping[str, Measurement]
-    costs: Mapping[str, float] = field(default_factory=dict)
+    number: int
+    stand: Stand
+    rungs: Mapping[int, Mapping[str, Measurement]] = field(default_factory=dict)
+    costs: Mapping[str, Figures] = field(default_factory=dict)
+    points: Mapping[str, Sequence[Figures]] = field(default_factory=dict)
 
-    def to_json(self) -> Json:
-        """As plain JSON values."""
-        return {
-            "tune": self.tune,
-            "round": self.round,
-            "validation": measurements_to_json(self.validation),
-            "costs": dict(self.costs),
-        }
+    @property
+    def rung(self) -> int:
+        """Rounds behind its last rung; 0 before the first."""
+        return max(self.rungs, default=0)
 
-    @classmethod
-    def from_json(cls, value: Json) -> RungValue:
-        """Inverse of `to_json`."""
-        return cls(
-            tune=value["tune"],
-            round=int(value["round"]),
-            validation=measurements_from_json(value["validation"]),
-            costs={name: float(cost) for name, cost in value.get("costs", {}).items()},
-        )
+
+@dataclass(frozen=True)
+class Stop:
+    """`chance`: that the TUNE would have become non-dominated, as far as the rule can tell."""
+
+    tune: str
+    chance: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`stops`: given up for good. `next`: the TUNE that goes on to its next rung, None where none should."""
+
+    stops: tuple[Stop, ...]
+    next: str | None
 
 
 class Scheduler(Protocol):
-    """Pure: the same arguments give the same decision, in whatever order `others` stand."""
+    """Pure: the same standings give the same decision, in whatever order they are given."""
 
-    def decide(self, current: RungValue, others: Sequence[RungValue]) -> Decision:
-        """Whether `current` goes on, given all that is known of the study's TUNEs at their rungs.
+    def decide(self, standings: Sequence[Standing], *, closing: bool = False, rounds_left: float = inf) -> Decision:
+        """What becomes of a study's TUNEs now.
 
-        `others` may hold `current` itself and values of other rungs; both are ignored.
+        `closing`: no further TUNE will be proposed, so that what is paused is taken to its end, the most promising
+        first. `rounds_left`: rounds that the rest of the study has time for; a TUNE that cannot end within them does
+        not go on.
         """
         ...

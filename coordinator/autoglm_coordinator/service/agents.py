@@ -253,12 +253,13 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     async def Get(self, request: agent_pb2.GetRequest, context: Context) -> AsyncIterator[agent_pb2.GetChunk]:
         """An artifact that the agent was offered, from `offset`."""
         agent_id = self._gate.require(context, Role.AGENT).id
-        self._grants.check(agent_id, request.sha256)
+        sequence = self._grants.check(agent_id, request.sha256)
         file, total = self._store.open_artifact(request.sha256, request.offset)
         with file:
             yield agent_pb2.GetChunk(total=total)
             # Not in a thread: a chunk of a file that was just written comes from memory, faster than a thread wakes.
             while data := file.read(CHUNK_BYTES):
+                self._driver.fetched(sequence, len(data))
                 yield agent_pb2.GetChunk(data=data)
 
     async def Put(self, request_iterator: AsyncIterator[agent_pb2.PutChunk], context: Context) -> agent_pb2.PutReply:

@@ -14,6 +14,7 @@ from autoglm_coordinator.service.checks import ask_agents
 from autoglm_coordinator.service.gate import Context, Gate
 from autoglm_coordinator.service.join import Addresses
 from autoglm_coordinator.store.api import AgentRecord, BlameRecord, RosterRecord, Store
+from autoglm_coordinator.trials.explain import importance_of, optuna_journal_of
 from autoglm_coordinator.trials.finish import result_so_far
 from autoglm_coordinator.trials.pick import pick_archive
 from autoglm_coordinator.trials.protection import protection_of
@@ -191,7 +192,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         self._gate.require(context, Role.OPERATOR)
         study = _decode_study(request.study)
         roster = await self._studies.roster()
-        agents = agents_of(self._studies.check(study, roster))
+        agents = agents_of(await self._studies.check(study, roster))
         names = {record.agent_id: record.name for record in await self._store.list_agents()}
         answers = await ask_agents(agents, request.study, fleet=self._fleet, store=self._store)
         lines = []
@@ -272,6 +273,23 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
         yield control_pb2.PickChunk(trial=number)
         for start in range(0, len(archive), CHUNK):
             yield control_pb2.PickChunk(data=archive[start : start + CHUNK])
+
+    async def GetImportance(
+        self, request: control_pb2.GetImportanceRequest, context: Context
+    ) -> control_pb2.GetImportanceReply:
+        """Which parameters matter for which objective, over the trials so far."""
+        self._gate.require(context, Role.OPERATOR)
+        importance = await importance_of(request.study_id, self._tools)
+        return control_pb2.GetImportanceReply(importance=canonical_json(importance))
+
+    async def GetOptunaJournal(
+        self, request: control_pb2.GetOptunaJournalRequest, context: Context
+    ) -> AsyncIterator[control_pb2.OptunaJournalChunk]:
+        """The trials so far as a journal of Optuna's."""
+        self._gate.require(context, Role.OPERATOR)
+        journal = await optuna_journal_of(request.study_id, self._tools)
+        for start in range(0, len(journal), CHUNK):
+            yield control_pb2.OptunaJournalChunk(data=journal[start : start + CHUNK])
 
 
 def _blame(entry: BlameRecord, name: str) -> control_pb2.Blame:

@@ -37,10 +37,12 @@ class Grants:
         for name in [name for name, sequence in granted.items() if sequence < message.task.sequence - 256]:
             del granted[name]
 
-    def check(self, agent_id: str, sha256: str) -> None:
-        """Raise `Denied` unless the agent was offered this artifact."""
-        if sha256 not in self._granted[agent_id]:
+    def check(self, agent_id: str, sha256: str) -> int:
+        """The sequence of the last task that needs this artifact; raises `Denied` unless the agent was offered one."""
+        sequence = self._granted[agent_id].get(sha256)
+        if sequence is None:
             raise Denied("this artifact belongs to no task that this agent was offered")
+        return sequence
 
 
 class StreamLink:

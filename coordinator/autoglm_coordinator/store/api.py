@@ -28,6 +28,7 @@ from autoglm_coordinator.store.records import (
     StudyRecord,
     StudyState,
     TokenRecord,
+    TrafficRecord,
 )
 from autoglm_core.canonical import Json
 from autoglm_core.trial import Trial
@@ -51,6 +52,8 @@ __all__ = [
     "StudyState",
     "StudyStore",
     "TokenRecord",
+    "TrafficRecord",
+    "TrafficStore",
     "TuneStore",
 ]
 
@@ -281,6 +284,22 @@ class BlameStore(Protocol):
         ...
 
 
+class TrafficStore(Protocol):
+    """What sites sent and received, by session."""
+
+    async def add_traffic(self, traffic: TrafficRecord) -> None:
+        """Add to what the session moved before, as a session that a crash interrupted does."""
+        ...
+
+    async def study_bytes(self, study_id: str) -> int:
+        """Of all sessions of a study."""
+        ...
+
+    async def tune_bytes(self, tune_key: str) -> int:
+        """Of all sessions that worked on a TUNE, for whichever study."""
+        ...
+
+
 class ArtifactStore(Protocol):
     """Files by content hash."""
 
@@ -297,7 +316,7 @@ class ArtifactStore(Protocol):
         ...
 
 
-class Store(EnrolmentStore, StudyStore, TuneStore, SessionStore, BlameStore, ArtifactStore, Protocol):
+class Store(EnrolmentStore, StudyStore, TuneStore, SessionStore, BlameStore, TrafficStore, ArtifactStore, Protocol):
     """Everything, in one place."""
 
     async def bump_epoch(self) -> int:

@@ -143,6 +143,21 @@ class SessionRecord:
 
 
 @dataclass(frozen=True)
+class TrafficRecord:
+    """What the sites of a session sent and received together: `bytes` of payload, both ways.
+
+    `trial`: TUNE key, or empty.
+    """
+
+    session_id: bytes
+    study_id: str
+    trial: str
+    round: int
+    purpose: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class BlameRecord:
     """A site broke the secure sum in a session. `code`: how, see `federation.blame`.
 

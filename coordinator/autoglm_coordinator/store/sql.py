@@ -21,6 +21,7 @@ from autoglm_coordinator.store.rounds import TuneTables
 from autoglm_coordinator.store.running_sums import RunningSums
 from autoglm_coordinator.store.sessions import SessionTables
 from autoglm_coordinator.store.studies import StudyTables
+from autoglm_coordinator.store.traffic import TrafficTables
 from autoglm_coordinator.store.trials import TrialTables
 
 _SEQUENCE_BLOCK = 1024
@@ -30,7 +31,16 @@ _POSTGRESQL_LOCK = int.from_bytes(b"autoglm")
 """Key of the advisory lock that keeps a second coordinator out of a database."""
 
 
-class SqlStore(EnrolmentTables, RosterTables, StudyTables, TrialTables, TuneTables, SessionTables, BlameTables):
+class SqlStore(
+    EnrolmentTables,
+    RosterTables,
+    StudyTables,
+    TrialTables,
+    TuneTables,
+    SessionTables,
+    BlameTables,
+    TrafficTables,
+):
     """`Store` over one database, one folder of artifacts and one of running sums."""
 
     def __init__(self, database: Database, files: ArtifactFiles, sums: RunningSums, *, lock: int | None = None) -> None:

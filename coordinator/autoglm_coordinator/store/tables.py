@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from autoglm_core.canonical import canonical_json
 
-FORMAT = 2
+FORMAT = 3
 """Rises with every change of these tables."""
 
 metadata = MetaData()
@@ -202,6 +202,17 @@ blames = Table(
     Column("code", String, nullable=False),
     Column("blamed", Instant, nullable=False),
     Column("readmitted", Instant),
+)
+
+traffic = Table(
+    "traffic",
+    metadata,
+    Column("session_id", LargeBinary, primary_key=True),
+    Column("study_id", String, nullable=False, index=True),
+    Column("trial", String, nullable=False, index=True),
+    Column("round", Integer, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
 )
 
 unmask_shares = Table(

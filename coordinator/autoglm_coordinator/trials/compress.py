@@ -2,13 +2,14 @@
 
 Activation ranges for static quantization come from one CALIBRATE session: every site counts its activations into
 log-spaced histograms, and only their sum is known here. All variants of one tuned model share one session for each
-purpose.
+purpose, and its seconds: each of the k variants that waited for it is charged a k-th.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoglm_coordinator.federation.sessions import Request
 from autoglm_coordinator.store.api import Store
@@ -35,6 +36,14 @@ class Variant:
     record: StageRecord
 
 
+@dataclass(frozen=True)
+class Calibrated:
+    """Summed histograms of one variant, and its share of the session's `seconds`: none where they were in the store."""
+
+    histograms: list[int]
+    seconds: float
+
+
 class Compressing:
     """COMPRESS for the variants of one tuned model."""
 
@@ -46,8 +55,8 @@ class Compressing:
     async def run(self, configurations: Sequence[Configuration]) -> list[Variant]:
         """Export every configuration, calibrating those that are quantized statically."""
         self._context.progress.stage = "COMPRESS"
-        histograms = await self._calibrate([entry for entry in configurations if self._needs_calibration(entry)])
-        return [await self._export(entry, histograms.get(self._key(entry))) for entry in configurations]
+        calibrated = await self._calibrate([entry for entry in configurations if self._needs_calibration(entry)])
+        return [await self._export(entry, calibrated.get(self._key(entry))) for entry in configurations]
 
     def _key(self, configuration: Configuration) -> str:
         shape = self._context.workload.model_side.shape_key(self._context.study, configuration)
@@ -66,19 +75,22 @@ class Compressing:
             "constants": list(self._context.constants or ()),
         }
 
-    async def _calibrate(self, configurations: Sequence[Configuration]) -> dict[str, list[int]]:
-        """Summed histograms by variant key, from the store or from one session over what is missing there."""
-        found: dict[str, list[int]] = {}
-        missing: dict[str, Configuration] = {}
+    async def _calibrate(self, configurations: Sequence[Configuration]) -> dict[str, Calibrated]:
+        """By variant key, from the store or from one session over what is missing there."""
+        found: dict[str, Calibrated] = {}
+        missing: list[Configuration] = []
         for configuration in configurations:
             key = self._key(configuration)
             stored = await self._tools.store.get_stage(stage_key("CALIBRATE", key))
             if stored is not None:
-                found[key] = stored["histograms"]
+                found[key] = Calibrated(stored["histograms"], 0.0)
             else:
-                missing[key] = configuration
+                missing.append(configuration)
         if missing:
-            found |= await self._calibration_session(missing)
+            begun = time.monotonic()
+            histograms = await self._calibration_session({self._key(entry): entry for entry in missing})
+            share = (time.monotonic() - begun) / len(missing)
+            found |= {key: Calibrated(entry, share) for key, entry in histograms.items()}
         return found
 
     async def _calibration_session(self, missing: Mapping[str, Configuration]) -> dict[str, list[int]]:
@@ -98,14 +110,16 @@ class Compressing:
         await self._tools.store.put_stages("CALIBRATE", stored, session_id=outcome.session_id)
         return found
 
-    async def _export(self, configuration: Configuration, histograms: list[int] | None) -> Variant:
+    async def _export(self, configuration: Configuration, calibrated: Calibrated | None) -> Variant:
         async def compute() -> Json:
             weights = await self._tools.store.get_artifact(self._tuned.parameters)
-            meta = {**self._meta(configuration), "histograms": histograms}
+            meta = {**self._meta(configuration), "histograms": calibrated and calibrated.histograms}
             reply = await self._tools.in_child("export", meta, [weights])
             return {"model": await self._tools.store.put_artifact(bytes(reply.blobs[0])), "facts": reply.meta}
 
         result, record = await cached(self._tools, StageName.COMPRESS, self._key(configuration), compute)
+        if calibrated is not None:
+            record = replace(record, seconds=round(record.seconds + calibrated.seconds, 3))
         return Variant(configuration, result["model"], result["facts"], record)
 
 
@@ -126,16 +140,16 @@ async def evaluate(
     name = StageName.TEST if purpose is Purpose.TEST else StageName.EVALUATE
     context.progress.stage = str(name)
     results: dict[str, tuple[dict[str, Measurement], StageRecord]] = {}
-    missing: dict[str, Variant] = {}
+    missing: list[Variant] = []
     for variant in variants:
         key = _evaluation_key(context, variant, split)
         stored = await tools.store.get_stage(key)
         if stored is None:
-            missing[variant.model] = variant
+            missing.append(variant)
         else:
             results[variant.model] = (measurements_from_json(stored["scores"]), StageRecord(name, key, True, 0.0))
     if missing:
-        results |= await _evaluation_session(context, tools, list(missing.values()), purpose, trial)
+        results |= await _evaluation_session(context, tools, missing, purpose, trial)
     return results
 
 
@@ -147,14 +161,17 @@ def _evaluation_key(context: StudyContext, variant: Variant, split: Split) -> st
 async def _evaluation_session(
     context: StudyContext, tools: Tools, variants: Sequence[Variant], purpose: Purpose, trial: str
 ) -> dict[str, tuple[dict[str, Measurement], StageRecord]]:
+    begun = time.monotonic()
     split = Split.TEST if purpose is Purpose.TEST else Split.VALIDATION
     name = StageName.TEST if purpose is Purpose.TEST else StageName.EVALUATE
-    items = tuple(ManifestItem(variant.model, variant.model, "onnx", variant.configuration) for variant in variants)
+    models = {variant.model: variant for variant in variants}  # variants may share one, and a session holds it once
+    items = tuple(ManifestItem(model, model, "onnx", variant.configuration) for model, variant in models.items())
     outcome = await tools.sessions.run(context, Request(purpose, items, split, trial=trial))
+    share = round((time.monotonic() - begun) / len(variants), 3)
     results = {}
-    for variant in variants:
-        scores = context.workload.model_side.score(without_prefix(outcome.counters, variant.model), split)
-        results[variant.model] = (scores, StageRecord(name, _evaluation_key(context, variant, split), False, 0.0))
+    for model, variant in models.items():
+        scores = context.workload.model_side.score(without_prefix(outcome.counters, model), split)
+        results[model] = (scores, StageRecord(name, _evaluation_key(context, variant, split), False, share))
     # All or none: the sites gave these models' counters once, together, and would refuse a session over some of them.
     stored = {record.key: {"scores": measurements_to_json(scores)} for scores, record in results.values()}
     await tools.store.put_stages(str(name), stored, session_id=outcome.session_id)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 from autoglm_coordinator.federation.sessions import CohortTooSmall
@@ -66,7 +68,8 @@ async def result_so_far(study_id: str, store: Store) -> Json:
     study = Study.from_json(json.loads(record.body))
     end = await store.get_stage(end_key(study_id)) or {}
     tests = {int(number): measurements_from_json(scores) for number, scores in end.get("tests", {}).items()}
-    return build_result(
+    build = partial(
+        build_result,
         study=study,
         study_id=study_id,
         trials=await store.list_trials(study_id),
@@ -75,4 +78,7 @@ async def result_so_far(study_id: str, store: Store) -> Json:
         blamed=await blamed_in(study_id, store),
         stopped=end.get("reason", str(record.state)),
         study_seconds=end.get("seconds", record.active.total_seconds()),
+        study_bytes=await store.study_bytes(study_id),
     )
+    # Ranks and hypervolumes of a thousand trials take longer than a stream of heartbeats may wait.
+    return await asyncio.to_thread(build)

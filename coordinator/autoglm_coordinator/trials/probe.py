@@ -2,7 +2,8 @@
 
 Latency, energy, memory and size depend on a variant's shape, not on its weights. Each shape is exported once with
 random weights and measured once per device class, all shapes of a batch interleaved in one exclusive lease. What
-breaks a constraint of the study is refused per class; a trial that every class refuses is infeasible.
+breaks a constraint of the study is refused per class; a trial that every class refuses is infeasible. A lease's seconds
+are charged to its shapes in equal parts, and a shape's part in equal parts to the trials that wait for it.
 
 A device's answer is sealed and signed over what it was asked (study, task, models). It is kept as it came and opened
 where it is used, so that the store holds no figure of a device that a trial does not show.
@@ -13,8 +14,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from autoglm_coordinator.federation.transport import CancelTask, Declined, OfferProbe, Probed
@@ -26,6 +29,7 @@ from autoglm_core.canonical import Json, canonical_json
 from autoglm_core.configuration import Configuration
 from autoglm_core.errors import AutoglmError, Kind
 from autoglm_core.measurement import Measurement, Provenance
+from autoglm_core.objective import ANY_DEVICE
 from autoglm_core.privacy.sealing import probe_context
 from autoglm_core.task import TaskId
 from autoglm_core.trial import StageName, StageRecord, Trial
@@ -34,8 +38,6 @@ LOG = logging.getLogger(__name__)
 LEASE = timedelta(seconds=120)
 MEASURE_SECONDS = 1.0
 """Wall time over which the blocks of one lease are spread (FACTS: a percentile over less than a second says little)."""
-ANY_DEVICE = "any"
-"""Stands for the device class where a study names none: then only exact figures are known before TUNE."""
 PER_LEASE = 16
 """Variants interleaved in one lease; more would make each block of one variant too short."""
 GATHER_SECONDS = 30.0
@@ -99,12 +101,17 @@ class Probing:
         reference, _ = await self._shape(self._reference())
         unique = list({shape.measured_key: shape for shape, _ in shapes.values()}.values())
         figures: dict[str, dict[str, dict[str, Measurement]]] = {}
+        leased = dict.fromkeys((shape.measured_key for shape in unique), 0.0)
         for device_class in self._context.study.device_classes:
-            figures[device_class] = await self._measure_class(device_class, unique, reference)
+            figures[device_class] = await self._measure_class(device_class, unique, reference, leased)
         if not figures:
             figures[ANY_DEVICE] = {shape.measured_key: {} for shape in unique}
+        waiting = Counter(shape.measured_key for shape, _ in shapes.values())
         return {
-            number: ({name: {**entry[shape.measured_key], **shape.exact()} for name, entry in figures.items()}, record)
+            number: (
+                {name: {**entry[shape.measured_key], **shape.exact()} for name, entry in figures.items()},
+                _charged(record, leased[shape.measured_key] / waiting[shape.measured_key]),
+            )
             for number, (shape, record) in shapes.items()
         }
 
@@ -123,12 +130,13 @@ class Probing:
             return {"model": model, "inputs": inputs, "outputs": outputs, "facts": reply.meta}
 
         result, record = await cached(self._tools, StageName.PROBE, key, compute)
-        threads = int(configuration.deploy.get("threads", 1))
-        return Shape(shape_key, result["model"], result["inputs"], result["outputs"], result["facts"], threads), record
+        artifacts = result["model"], result["inputs"], result["outputs"]
+        return Shape(shape_key, *artifacts, result["facts"], configuration.threads), record
 
     async def _measure_class(
-        self, device_class: str, shapes: Sequence[Shape], reference: Shape
+        self, device_class: str, shapes: Sequence[Shape], reference: Shape, leased: dict[str, float]
     ) -> dict[str, dict[str, Measurement]]:
+        """Measurements by shape; each shape's part of a lease is added to its seconds in `leased`."""
         figures: dict[str, dict[str, Measurement]] = {}
         missing = []
         for shape in shapes:
@@ -139,10 +147,13 @@ class Probing:
                 figures |= await self._opened(await SealedFacts.kept(stored, self._tools.store), [shape])
         for start in range(0, len(missing), PER_LEASE):
             batch = missing[start : start + PER_LEASE]
+            begun = time.monotonic()
             facts, measured = await self._lease(device_class, batch, reference)
             kept = await facts.keep(self._tools.store)
             for shape in batch:
                 await self._tools.store.put_stage("PROBE", self._figure_key(device_class, shape), kept)
+            share = (time.monotonic() - begun) / len(batch)
+            leased |= {shape.measured_key: leased[shape.measured_key] + share for shape in batch}
             figures |= measured
         return figures
 
@@ -208,6 +219,11 @@ class Probing:
         """Measurements by shape."""
         keys = [shape.measured_key for shape in shapes]
         return await facts.open(keys, store=self._tools.store, key=self._tools.study_key)
+
+
+def _charged(record: StageRecord, seconds: float) -> StageRecord:
+    """`record` with the `seconds` of a lease; nothing was from the store then."""
+    return replace(record, cached=record.cached and not seconds, seconds=round(record.seconds + seconds, 3))
 
 
 def _item(shape: Shape) -> Json:

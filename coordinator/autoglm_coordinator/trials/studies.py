@@ -20,6 +20,7 @@ from autoglm_coordinator.trials.finish import finish
 from autoglm_coordinator.trials.runner import Search, TooFewApprovals, sum_constants
 from autoglm_coordinator.trials.stages import Tools
 from autoglm_coordinator.trials.submission import NoSite, check_study, require_accepted, wanted_agents
+from autoglm_coordinator.trials.warm_start import check_warm_start
 from autoglm_core.canonical import Json, canonical_json, json_digest
 from autoglm_core.clock import Clock
 from autoglm_core.errors import AutoglmError, Conflict
@@ -93,7 +94,7 @@ class Studies:
         )
         known = {entry.study_id for entry in await self._tools.store.list_studies()}
         if study_id not in known:
-            wanted = self.check(study, roster)
+            wanted = await self.check(study, roster)
             require_accepted(roster, wanted["sites"], await self._tools.store.roster_acceptances(roster.hash))
             await self._tools.store.put_stage("WANTED", wanted_key(study_id), wanted)
         record = await self._tools.store.put_study(record, idempotency_key=idempotency_key)
@@ -101,10 +102,11 @@ class Studies:
             self._start(record, study)
         return record
 
-    def check(self, study: Study, roster: Roster) -> Json:
+    async def check(self, study: Study, roster: Roster) -> Json:
         """Whose yes `study` would need; raises the first reason why the deployment cannot run it."""
         wanted = wanted_agents(study, roster, fleet=self._tools.fleet, blames=self._tools.blames)
         check_study(study, roster, wanted, fleet=self._tools.fleet)
+        await check_warm_start(study, self._tools.store)
         return wanted
 
     async def roster(self) -> Roster:

@@ -1,8 +1,9 @@
-"""TUNE: federated rounds on the cohort until the last round, or until the scheduler stops at a rung.
+"""TUNE: federated rounds on the cohort, from rung to rung; at each the cohort validates the model.
 
-Every round is one commit: weights, aggregator state and counters together. After a crash the TUNE goes on behind the
-last commit, and because initial weights, training seeds, rounding and the integer sum are functions of the TUNE key
-and the round, a round that is run again gives the same bits.
+A TUNE that pauses at a rung costs nothing, and goes on whenever the scheduler says so. Every round is one commit:
+weights, aggregator state and counters together. After a crash the TUNE goes on behind the last commit, and because
+initial weights, training seeds, rounding and the integer sum are functions of the TUNE key and the round, a round that
+is run again gives the same bits.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,6 @@ from autoglm_coordinator.federation.aggregator_state import AggregatorState
 from autoglm_coordinator.federation.aggregators import load_aggregator
 from autoglm_coordinator.federation.rounds import counted_last, never_the_same
 from autoglm_coordinator.federation.sessions import Request, training_seed
-from autoglm_coordinator.scheduler.api import Decision, RungValue, Scheduler
 from autoglm_coordinator.store.api import RoundRecord
 from autoglm_coordinator.trials.context import StudyContext, stage_key
 from autoglm_coordinator.trials.stages import Tools
@@ -30,11 +29,9 @@ from autoglm_core.canonical import Json
 from autoglm_core.configuration import Configuration, Values
 from autoglm_core.counters import without_prefix
 from autoglm_core.measurement import Measurement, Split, measurements_from_json, measurements_to_json
-from autoglm_core.objective import Direction
 from autoglm_core.privacy.session_spec import Purpose
-from autoglm_core.study import Study
 from autoglm_core.task import ManifestItem
-from autoglm_core.trial import StageName, StageRecord, Trial
+from autoglm_core.trial import StageName, StageRecord
 from autoglm_core.workload import Vector
 
 LOG = logging.getLogger(__name__)
@@ -44,86 +41,69 @@ ITEM = "model"
 
 @dataclass(frozen=True)
 class Tuned:
-    """A TUNE that ended.
+    """A TUNE at a rung.
 
-    `parameters`: artifact of the weights; `validation`: the received model's, after the last round run.
+    `parameters`: artifact of the weights; `validation`: the received model's; `bytes`: that all sites sent and received
+    up to here, and `seconds` that it took; `cached`: it lay in the store.
     """
 
     key: str
     parameters: str
     rounds: int
     dropped: int
-    stopped: bool
     validation: dict[str, Measurement]
+    bytes: int
+    seconds: float
+    cached: bool = False
 
     def to_json(self) -> Json:
-        """As stored under the TUNE key."""
+        """As stored under the rung's key."""
         return {
             "parameters": self.parameters,
             "rounds": self.rounds,
             "dropped": self.dropped,
-            "stopped": self.stopped,
             "validation": measurements_to_json(self.validation),
+            "bytes": self.bytes,
+            "seconds": self.seconds,
         }
 
     @classmethod
     def from_json(cls, key: str, value: Json) -> Tuned:
-        """Inverse of `to_json`."""
-        validation = measurements_from_json(value["validation"])
-        return cls(key, value["parameters"], value["rounds"], value["dropped"], value["stopped"], validation)
+        """Inverse of `to_json`, of what lay in the store."""
+        figures = {name: value[name] for name in ("parameters", "rounds", "dropped", "bytes", "seconds")}
+        return cls(key, validation=measurements_from_json(value["validation"]), **figures, cached=True)
+
+    @property
+    def record(self) -> StageRecord:
+        """Of the TUNE as far as it came."""
+        return StageRecord(StageName.TUNE, self.key, self.cached, self.seconds, self.rounds, self.dropped, self.bytes)
 
 
 class Tuning:
     """One TUNE of one study."""
 
-    def __init__(
-        self,
-        context: StudyContext,
-        tools: Tools,
-        scheduler: Scheduler,
-        tune: Values,
-        *,
-        costs: Mapping[str, float],
-        earlier: Sequence[RungValue],
-    ) -> None:
+    def __init__(self, context: StudyContext, tools: Tools, tune: Values) -> None:
         self._context = context
         self._tools = tools
-        self._scheduler = scheduler
-        self._costs = costs
-        self._earlier = earlier
         self._configuration = Configuration(tune=tune)
         self.key = context.tune_key(tune)
 
-    async def run(self) -> tuple[Tuned, StageRecord]:
-        """Go on behind the last committed round, to the end.
+    async def to_rung(self, rung: int) -> Tuned:
+        """Go on behind the last committed round, up to `rung`; a rung that lies in the store is not climbed again.
 
         Raises:
             SessionFailed: a round found no cohort that stays.
         """
-        start = time.monotonic()
-        stored = await self._tools.store.get_stage(self.key)
-        tuned = Tuned.from_json(self.key, stored) if stored else await self._tune()
-        if stored is None:
-            await self._tools.store.put_stage(str(StageName.TUNE), self.key, tuned.to_json())
-        seconds = round(time.monotonic() - start, 3)
-        record = StageRecord(StageName.TUNE, self.key, stored is not None, seconds, tuned.rounds, tuned.dropped)
-        return tuned, record
+        stored = await self._tools.store.get_stage(rung_key(self.key, rung))
+        return await self._climb(rung) if stored is None else Tuned.from_json(self.key, stored)
 
-    async def _tune(self) -> Tuned:
+    async def _climb(self, rung: int) -> Tuned:
+        begun = time.monotonic()
         record = await self._tools.store.latest_round(self.key) or await self._begin()
         parameters, state = await self._load(record)
-        rounds = self._context.study.rounds
-        validation: dict[str, Measurement] = {}
-        stopped = False
-        while not stopped:
-            if record.round in self._context.study.rungs:
-                validation = await self._validate(record)
-                stopped = record.round < rounds and self._stops(record, validation)
-            if stopped or record.round == rounds:
-                break
+        while record.round < rung:
             record, parameters, state = await self._round(record, parameters, state)
-        dropped = sum(len(entry.dropped) for entry in await self._tools.store.rounds(self.key))
-        return Tuned(self.key, record.model, record.round, dropped, stopped, validation)
+        return await self._validate(record, begun)
 
     async def _begin(self) -> RoundRecord:
         context = self._context
@@ -200,60 +180,41 @@ class Tuning:
             return {}
         return counted_last(await self._tools.store.rounds(self.key))
 
-    async def _validate(self, record: RoundRecord) -> dict[str, Measurement]:
-        key = rung_key(self.key, record.round)
-        stored = await self._tools.store.get_stage(key)
-        if stored is not None:
-            return measurements_from_json(stored["validation"])
+    async def _validate(self, record: RoundRecord, begun: float) -> Tuned:
+        """What the cohort counts of the model, stored in one commit with the end of its session."""
+        self._context.progress.stage = "TUNE"
+        store = self._tools.store
         request = Request(
-            purpose=Purpose.VALIDATE,
+            Purpose.VALIDATE,
             items=(self._item(record.model),),
             split=Split.VALIDATION,
             trial=self.key,
             round=record.round,
         )
         outcome = await self._tools.sessions.run(self._context, request)
-        side = self._context.workload.model_side
-        scores = side.score(without_prefix(outcome.counters, ITEM), Split.VALIDATION)
-        stored = {"validation": measurements_to_json(scores)}
-        await self._tools.store.put_stage("RUNG", key, stored, session_id=outcome.session_id)
-        return scores
+        scores = self._context.workload.model_side.score(without_prefix(outcome.counters, ITEM), Split.VALIDATION)
+        below = await self._below(record.round)
+        seconds = time.monotonic() - begun + (0.0 if below is None else float(below["seconds"]))
+        tuned = Tuned(
+            self.key,
+            record.model,
+            record.round,
+            dropped=sum(len(entry.dropped) for entry in await store.rounds(self.key)),
+            validation=scores,
+            bytes=await store.tune_bytes(self.key),
+            seconds=round(seconds, 3),
+        )
+        kind = "TUNE" if record.round == self._context.study.rounds else "RUNG"
+        key = rung_key(self.key, record.round)
+        await store.put_stage(kind, key, tuned.to_json(), session_id=outcome.session_id)
+        return tuned
 
-    def _stops(self, record: RoundRecord, validation: dict[str, Measurement]) -> bool:
-        # Compared with earlier TUNEs alone, in trial order: the same history decides alike after a restart.
-        decision = self._scheduler.decide(RungValue(self.key, record.round, validation, self._costs), self._earlier)
-        return decision is Decision.STOP
+    async def _below(self, rung: int) -> Json | None:
+        """What is stored of the rung below."""
+        lower = [entry for entry in self._context.study.rungs if entry < rung]
+        return await self._tools.store.get_stage(rung_key(self.key, lower[-1])) if lower else None
 
 
 def rung_key(tune_key: str, number: int) -> str:
-    """Stage key of the validation counters after round `number`."""
+    """Stage key of a TUNE as it stood after round `number`."""
     return stage_key("RUNG", tune_key, number)
-
-
-def lowest_costs(study: Study, group: Sequence[Trial]) -> dict[str, float]:
-    """Per device class and objective that PROBE knows: the lowest figure over a TUNE's variants, smaller is better."""
-    costs: dict[str, float] = {}
-    for objective in study.objectives:
-        sign = -1.0 if objective.direction is Direction.MAXIMIZE else 1.0
-        for trial in group:
-            for name, figures in trial.measurements.items():
-                measured = figures.get(objective.metric)
-                if measured is not None and measured.split is None:
-                    label = f"{name}/{objective.metric}"
-                    costs[label] = min(costs.get(label, math.inf), sign * measured.mean)
-    return costs
-
-
-async def rung_values(context: StudyContext, tools: Tools, trials: Sequence[Trial]) -> list[RungValue]:
-    """What the TUNEs of `trials` reached at each rung, as far as they came."""
-    groups: dict[str, list[Trial]] = {}
-    for trial in trials:
-        groups.setdefault(context.tune_key(trial.configuration.tune), []).append(trial)
-    values = []
-    for key, group in groups.items():
-        costs = lowest_costs(context.study, group)
-        for number in context.study.rungs:
-            stored = await tools.store.get_stage(rung_key(key, number))
-            if stored is not None:
-                values.append(RungValue(key, number, measurements_from_json(stored["validation"]), costs))
-    return values

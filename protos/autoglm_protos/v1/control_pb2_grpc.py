@@ -99,6 +99,16 @@ class ControlServiceStub(object):
                 request_serializer=autoglm__protos_dot_v1_dot_control__pb2.GetPickRequest.SerializeToString,
                 response_deserializer=autoglm__protos_dot_v1_dot_control__pb2.PickChunk.FromString,
                 _registered_method=True)
+        self.GetImportance = channel.unary_unary(
+                '/autoglm.v1.ControlService/GetImportance',
+                request_serializer=autoglm__protos_dot_v1_dot_control__pb2.GetImportanceRequest.SerializeToString,
+                response_deserializer=autoglm__protos_dot_v1_dot_control__pb2.GetImportanceReply.FromString,
+                _registered_method=True)
+        self.GetOptunaJournal = channel.unary_stream(
+                '/autoglm.v1.ControlService/GetOptunaJournal',
+                request_serializer=autoglm__protos_dot_v1_dot_control__pb2.GetOptunaJournalRequest.SerializeToString,
+                response_deserializer=autoglm__protos_dot_v1_dot_control__pb2.OptunaJournalChunk.FromString,
+                _registered_method=True)
 
 
 class ControlServiceServicer(object):
@@ -184,6 +194,20 @@ class ControlServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetImportance(self, request, context):
+        """Which parameters matter for which objective, over the trials so far.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOptunaJournal(self, request, context):
+        """The trials so far as a journal of Optuna's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -251,6 +275,16 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.GetPick,
                     request_deserializer=autoglm__protos_dot_v1_dot_control__pb2.GetPickRequest.FromString,
                     response_serializer=autoglm__protos_dot_v1_dot_control__pb2.PickChunk.SerializeToString,
+            ),
+            'GetImportance': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetImportance,
+                    request_deserializer=autoglm__protos_dot_v1_dot_control__pb2.GetImportanceRequest.FromString,
+                    response_serializer=autoglm__protos_dot_v1_dot_control__pb2.GetImportanceReply.SerializeToString,
+            ),
+            'GetOptunaJournal': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetOptunaJournal,
+                    request_deserializer=autoglm__protos_dot_v1_dot_control__pb2.GetOptunaJournalRequest.FromString,
+                    response_serializer=autoglm__protos_dot_v1_dot_control__pb2.OptunaJournalChunk.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -604,6 +638,60 @@ class ControlService(object):
             '/autoglm.v1.ControlService/GetPick',
             autoglm__protos_dot_v1_dot_control__pb2.GetPickRequest.SerializeToString,
             autoglm__protos_dot_v1_dot_control__pb2.PickChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetImportance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/autoglm.v1.ControlService/GetImportance',
+            autoglm__protos_dot_v1_dot_control__pb2.GetImportanceRequest.SerializeToString,
+            autoglm__protos_dot_v1_dot_control__pb2.GetImportanceReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOptunaJournal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/autoglm.v1.ControlService/GetOptunaJournal',
+            autoglm__protos_dot_v1_dot_control__pb2.GetOptunaJournalRequest.SerializeToString,
+            autoglm__protos_dot_v1_dot_control__pb2.OptunaJournalChunk.FromString,
             options,
             channel_credentials,
             insecure,

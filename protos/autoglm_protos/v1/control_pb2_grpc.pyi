@@ -46,6 +46,10 @@ class ControlServiceStub:
     GetResult: _grpc.UnaryUnaryMultiCallable[_control_pb2.GetResultRequest, _control_pb2.GetResultReply]
     """The whole result as in result.json, for a running study as far as it has come."""
     GetPick: _grpc.UnaryStreamMultiCallable[_control_pb2.GetPickRequest, _control_pb2.PickChunk]
+    GetImportance: _grpc.UnaryUnaryMultiCallable[_control_pb2.GetImportanceRequest, _control_pb2.GetImportanceReply]
+    """Which parameters matter for which objective, over the trials so far."""
+    GetOptunaJournal: _grpc.UnaryStreamMultiCallable[_control_pb2.GetOptunaJournalRequest, _control_pb2.OptunaJournalChunk]
+    """The trials so far as a journal of Optuna's."""
 
 @_typing.type_check_only
 class ControlServiceAsyncStub(ControlServiceStub):
@@ -65,6 +69,10 @@ class ControlServiceAsyncStub(ControlServiceStub):
     GetResult: _aio.UnaryUnaryMultiCallable[_control_pb2.GetResultRequest, _control_pb2.GetResultReply]  # type: ignore[assignment]
     """The whole result as in result.json, for a running study as far as it has come."""
     GetPick: _aio.UnaryStreamMultiCallable[_control_pb2.GetPickRequest, _control_pb2.PickChunk]  # type: ignore[assignment]
+    GetImportance: _aio.UnaryUnaryMultiCallable[_control_pb2.GetImportanceRequest, _control_pb2.GetImportanceReply]  # type: ignore[assignment]
+    """Which parameters matter for which objective, over the trials so far."""
+    GetOptunaJournal: _aio.UnaryStreamMultiCallable[_control_pb2.GetOptunaJournalRequest, _control_pb2.OptunaJournalChunk]  # type: ignore[assignment]
+    """The trials so far as a journal of Optuna's."""
 
 class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -159,5 +167,21 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _control_pb2.GetPickRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_control_pb2.PickChunk], _abc.AsyncIterator[_control_pb2.PickChunk]]: ...
+
+    @_abc_1.abstractmethod
+    def GetImportance(
+        self,
+        request: _control_pb2.GetImportanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.GetImportanceReply, _abc.Awaitable[_control_pb2.GetImportanceReply]]:
+        """Which parameters matter for which objective, over the trials so far."""
+
+    @_abc_1.abstractmethod
+    def GetOptunaJournal(
+        self,
+        request: _control_pb2.GetOptunaJournalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_control_pb2.OptunaJournalChunk], _abc.AsyncIterator[_control_pb2.OptunaJournalChunk]]:
+        """The trials so far as a journal of Optuna's."""
 
 def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

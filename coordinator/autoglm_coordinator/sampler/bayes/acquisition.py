@@ -1,55 +1,108 @@
-"""What a configuration promises: the hypervolume it is expected to add, if it is feasible.
+"""What a configuration promises: the hypervolume it is expected to add to each device class's front, if it is feasible.
 
-The reference point decides what a search is after. From the worst figures seen, the ends of the front weigh most;
-from the front's own nadir, its middle does. Suggestions take turns: one extends the front, the next refines it.
+The reference point decides what a search is after. From far below the worst figures seen, the ends of the front
+weigh most; from the front's own nadir, its middle does. Suggestions take turns: one extends the front, three refine it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autoglm_coordinator.sampler.bayes.boxes import free_boxes
+from autoglm_coordinator.sampler.bayes.belief import Belief
+from autoglm_coordinator.sampler.bayes.boxes import Boxes, free_boxes
 from autoglm_coordinator.sampler.bayes.improvement import log_improvement
-from autoglm_coordinator.sampler.bayes.surrogate import Surrogate
+from autoglm_coordinator.sampler.bayes.surrogate import Predicted
 from autoglm_core.objective import Direction
 from autoglm_core.pareto import non_dominated
 
 Array = NDArray[np.float64]
-MARGIN = 0.1
-"""By how much of the span the reference point lies below."""
+TURNS = 4
+"""One turn in so many is after the ends. With one in two, fronts whose ends were known were refined too slowly."""
+MARGIN, REACH = 0.1, 1.0
+"""By how much of the span the reference point lies below the front's nadir, and below the worst that was seen. Ends
+often lie beyond the worst of a first spread of points: with a tenth there, they were crept up to in small steps."""
 LEAST_SPAN = 1e-3
 MOST_ON_FRONT = {1: 1, 2: 200, 3: 100, 4: 50}
 """Points of a front that are counted with, by the number of goals: the boxes between them grow like n^(m / 2)."""
 
-Acquisition = Callable[[Array], Array]
-"""Encoded configurations `(k, d)` -> log of what each promises `(k,)`."""
+LOOKED_UP = 256
+"""Candidates, the most promising of many, whose known figures are looked up."""
 
 
-def acquisition(surrogate: Surrogate, counted: Array, *, extend: bool) -> Acquisition:
-    """The acquisition function, given the encodings `counted` `(n, d)` of what counts for the front.
+class Acquisition(Protocol):
+    """Log of what encoded configurations promise."""
 
-    Where nothing counts yet, a configuration promises to be feasible.
+    def __call__(self, inputs: Array) -> Array:
+        """Of each of `inputs` `(k, d)`."""
+        ...
 
-    Args:
-        surrogate: of at most four goals.
-        counted: completed feasible configurations, and those believed to become so.
-        extend: whether this suggestion is after the ends of the front.
+    def modelled(self, inputs: Array) -> Array:
+        """The same from predictions alone, smooth in `inputs`, which need not be encodings of a configuration."""
+        ...
+
+
+@dataclass(frozen=True)
+class Promise:
+    """The acquisition function: over all device classes, the hypervolume that a class's front is expected to gain.
+
+    `boxes`: of each class, what its front leaves free.
     """
-    if not len(counted):
-        return surrogate.log_feasible
-    values = surrogate.predict(counted)[0]
+
+    belief: Belief
+    boxes: tuple[Boxes, ...]
+
+    def __call__(self, inputs: Array) -> Array:
+        """Log promise `(k,)` of `inputs` `(k, d)`; the most promising, with known figures for predictions."""
+        predicted = self.belief.surrogate.predict(inputs)
+        promised = self._of(predicted)
+        if self.belief.known is not None:
+            first = np.argsort(-promised, kind="stable")[:LOOKED_UP]
+            promised[first] = self._of(self.belief.known.in_place(predicted.part(first)))
+        return promised
+
+    def modelled(self, inputs: Array) -> Array:
+        """From predictions alone: smooth in `inputs`, which need not be encodings of a configuration."""
+        return self._of(self.belief.surrogate.predict(inputs))
+
+    def _of(self, predicted: Predicted) -> Array:
+        by_class = [
+            log_improvement(*entry.goals(predicted), boxes) + entry.log_feasible(predicted)
+            for entry, boxes in zip(self.belief.surrogate.classes, self.boxes, strict=True)
+        ]
+        result: Array = np.logaddexp.reduce(by_class)
+        return result
+
+
+def extends(turn: int) -> bool:
+    """Whether a turn is after the ends of the fronts."""
+    return turn % TURNS == 0
+
+
+def acquisition(belief: Belief, *, extend: bool) -> Promise:
+    """The acquisition function of a surrogate of at most four goals for each class.
+
+    `extend`: whether this suggestion is after the ends of the fronts.
+    """
+    predicted = belief.predict(belief.seen)
+    boxes = [
+        _free(entry.goals(predicted)[0], counted, extend=extend)
+        for entry, counted in zip(belief.surrogate.classes, belief.counted.T, strict=True)
+    ]
+    return Promise(belief, tuple(boxes))
+
+
+def _free(values: Array, counted: NDArray[np.bool_], *, extend: bool) -> Boxes:
+    """What the front of the rows `counted` `(n,)` of `values` `(n, m)` leaves free; all where none counts yet."""
+    if not counted.any():
+        return free_boxes(values[:0], _reference(values, values[:0], extend=True))
+    values = values[counted]
     front = values[non_dominated(values, (Direction.MAXIMIZE,) * values.shape[1])]
     reference = _reference(values, front, extend=extend)
-    boxes = free_boxes(thinned(front, MOST_ON_FRONT[values.shape[1]]), reference)
-
-    def promise(inputs: Array) -> Array:
-        mean, deviation = surrogate.predict(inputs)
-        return log_improvement(mean, deviation, boxes) + surrogate.log_feasible(inputs)
-
-    return promise
+    return free_boxes(thinned(front, MOST_ON_FRONT[values.shape[1]]), reference)
 
 
 def thinned(front: Array, most: int) -> Array:
@@ -67,7 +120,7 @@ def thinned(front: Array, most: int) -> Array:
 
 def _reference(values: Array, front: Array, *, extend: bool) -> Array:
     worst, best = values.min(axis=0), values.max(axis=0)
-    outer: Array = worst - MARGIN * np.maximum(best - worst, LEAST_SPAN)
+    outer: Array = worst - REACH * np.maximum(best - worst, LEAST_SPAN)
     if extend:
         return outer
     nadir = front.min(axis=0)

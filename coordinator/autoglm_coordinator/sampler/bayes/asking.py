@@ -2,56 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
 
 from autoglm_coordinator.sampler.api import Suggestion
-from autoglm_coordinator.sampler.bayes.acquisition import acquisition
+from autoglm_coordinator.sampler.bayes.acquisition import Acquisition, Promise, acquisition, extends
 from autoglm_coordinator.sampler.bayes.belief import Belief
 from autoglm_coordinator.sampler.bayes.candidates import Candidates
+from autoglm_coordinator.sampler.bayes.costs import Costs
+from autoglm_coordinator.sampler.bayes.draft import Choice, Draft
 from autoglm_coordinator.sampler.bayes.encoding import UnitCube
+from autoglm_coordinator.sampler.bayes.pricing import Priced
+from autoglm_coordinator.sampler.bayes.reopening import most_worthy
 from autoglm_coordinator.sampler.bayes.search import Search
-from autoglm_core.configuration import Configuration
-from autoglm_core.parameter import Part
+from autoglm_coordinator.sampler.bayes.tuned import TunedModel
+from autoglm_coordinator.sampler.bayes.variants import Variants
+from autoglm_core.reason import How
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """How costs enter.
+
+    `costs`: None until some were reported; `cooling`: how much they count against a new TUNE, 1 at the beginning of the
+    budget and 0 at its end; `variants`: of each tuned model, None where they are chosen by what they cost.
+    """
+
+    costs: Costs | None
+    cooling: float
+    variants: int | None
+
+    def of_tune(self, promise: Promise) -> Acquisition:
+        """The promise of a new TUNE against its cost."""
+        if self.costs is None:
+            return promise
+        return Priced(promise, self.costs, self.cooling, self.variants or 1)
 
 
 class Asking:
-    """`belief`: None until enough is known; configurations are then spread over the space."""
+    """`belief`: None until enough is known; configurations are then spread over the space.
 
-    def __init__(self, cube: UnitCube, candidates: Candidates, belief: Belief | None, rng: np.random.Generator) -> None:
+    `tuned`: by tune key, models that may get further variants without a TUNE.
+    """
+
+    def __init__(
+        self,
+        cube: UnitCube,
+        candidates: Candidates,
+        belief: Belief | None,
+        rng: np.random.Generator,
+        *,
+        weighing: Weighing,
+        tuned: Mapping[str, TunedModel],
+    ) -> None:
         self._cube, self._candidates, self._belief, self._rng = cube, candidates, belief, rng
+        self._weighing, self._tuned = weighing, dict(tuned)
+        self._variants = Variants(cube, rng, costs=weighing.costs, number=weighing.variants)
 
-    def tune(self, number: int, *, seed: int) -> Configuration | None:
-        """The first configuration of TUNE `number`, None where nothing is left. `seed`: of the spread ones."""
+    def next(self, number: int, *, start: Choice | None, seed: int) -> Suggestion | None:
+        """Suggestion `number`, from `start` if that is given; None where nothing is left.
+
+        Further variants of an earlier TUNE come instead where they promise more per second. `seed`: of the points that
+        are spread over the space.
+        """
+        first = start or self._first(number, seed)
+        if first is None:
+            return None
+        tuned = self._tuned.get(first.configuration.tune_key)
+        draft = self._variants.filled(self._variants.begun(first, self._candidates, self._belief, tuned), number)
+        if start is None:
+            draft = self._reopened(draft, number) or draft
+        self._candidates, self._belief = draft.candidates, draft.belief
+        self._tuned.pop(draft.first.tune_key, None)
+        return draft.suggestion()
+
+    def _first(self, number: int, seed: int) -> Choice | None:
         if self._belief is None:
-            return self._candidates.spread(number, seed=seed)
-        every = Search(self._cube, self._candidates, self._rng, free=np.arange(self._cube.latents))
-        return self._best(self._belief, every, number) or self._candidates.any()
+            spread = self._candidates.spread(number, seed=seed)
+            return None if spread is None else Choice(spread, How.SPREAD)
+        promise = acquisition(self._belief, extend=extends(number))
+        search = Search(self._cube, self._candidates, self._rng, free=np.arange(self._cube.latents))
+        found = search.run(self._weighing.of_tune(promise), self._belief.parents)
+        if found is not None:
+            return Choice(found, How.MODEL, float(promise(self._cube.encode([found]))[0]))
+        left = self._candidates.any()
+        return None if left is None else Choice(left, How.CHANCE)
 
-    def with_variants(self, first: Configuration, number: int, *, variants: int) -> Suggestion:
-        """Take `first` and further deploy parts for its `tune`, `variants` in all where there are as many."""
-        self._take(first)
-        deploys = [first.deploy]
-        while len(deploys) < variants:
-            further = self._further(first, number + len(deploys))
-            if further is None:
-                break
-            self._take(further)
-            deploys.append(further.deploy)
-        return Suggestion(first.tune, tuple(deploys))
-
-    def _further(self, first: Configuration, turn: int) -> Configuration | None:
-        if self._belief is None:
-            return self._candidates.any(first)
-        held = self._cube.latent(first, fill=self._rng.random(self._cube.latents))
-        free: NDArray[np.intp] = self._cube.coordinates(Part.DEPLOY)
-        search = Search(self._cube, self._candidates, self._rng, free=free, held=held)
-        return self._best(self._belief, search, turn) or self._candidates.any(first)
-
-    def _best(self, belief: Belief, search: Search, turn: int) -> Configuration | None:
-        return search.run(acquisition(belief.surrogate, belief.counted, extend=turn % 2 == 0), belief.parents)
-
-    def _take(self, configuration: Configuration) -> None:
-        self._candidates.take(configuration)
-        if self._belief is not None:
-            self._belief = self._belief.believing(self._cube.encode([configuration]))
+    def _reopened(self, draft: Draft, turn: int) -> Draft | None:
+        """Further variants of an earlier TUNE, where they promise more per second than `draft`."""
+        belief, costs, log_rate = self._belief, self._weighing.costs, draft.log_rate
+        if belief is None or costs is None or log_rate is None:
+            return None
+        promise = acquisition(belief, extend=extends(turn))
+        found = most_worthy(
+            self._tuned, cube=self._cube, candidates=self._candidates, promise=promise, costs=costs, rng=self._rng
+        )
+        if found is None:
+            return None
+        model, best, log_gain = found
+        reopened = self._variants.begun(Choice(best, How.MODEL, log_gain), self._candidates, belief, model)
+        if reopened.log_rate is None or reopened.log_rate <= log_rate:
+            return None
+        return self._variants.filled(reopened, turn, log_rate=log_rate)

@@ -75,6 +75,19 @@ class Axis:
             case FloatParameter(minimum=low, maximum=high, scale=scale):
                 row[self.column] = _place(scale, low, high, float(value))
 
+    def decode(self, row: Array) -> Value:
+        """Inverse of `encode`; the nearest value where `row` is of no configuration."""
+        at = float(row[self.column])
+        match self.parameter:
+            case CategoricalParameter(choices=choices) if self.jumps:
+                return choices[int(np.argmax(row[self.column : self.column + self.width]))]
+            case CategoricalParameter(choices=choices):
+                return choices[min(max(round(at * (len(choices) - 1)), 0), len(choices) - 1)]
+            case IntParameter(minimum=low, maximum=high, scale=scale):
+                return min(max(round(_on_scale(scale, low, high, at)), low), high)
+            case FloatParameter():
+                return self.value(at)
+
 
 def _index(choices: tuple[Value, ...], value: Value) -> int:
     return next(index for index, choice in enumerate(choices) if same_value(choice, value))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -22,14 +23,29 @@ SEQUENCE = 512
 
 
 class Candidates:
-    """`known`: what may not be said again; `rng`: draws what is left to chance."""
+    """`known`: what may not be said again; `rng`: draws what is left to chance.
+
+    `refused`: tells configurations of which it is certain that no device class accepts them; they come last.
+    """
 
     def __init__(
-        self, space: SearchSpace, cube: UnitCube, known: Iterable[Configuration], rng: np.random.Generator
+        self,
+        space: SearchSpace,
+        cube: UnitCube,
+        known: Iterable[Configuration],
+        rng: np.random.Generator,
+        *,
+        refused: Callable[[Configuration], bool] = lambda configuration: False,
     ) -> None:
-        self._space, self._cube, self._rng = space, cube, rng
+        self._space, self._cube, self._rng, self._refused = space, cube, rng, refused
         self._known = {configuration.key for configuration in known}
         self._tune = cube.coordinates(Part.TUNE)
+
+    def fork(self) -> Candidates:
+        """What is taken from it is still there in this one; both draw from the same chance."""
+        other = copy(self)
+        other._known = set(self._known)
+        return other
 
     def accepts(self, configuration: Configuration, key: str | None = None) -> bool:
         """Whether it is new and meets the space's constraints; `key`: its own, where the caller has it."""
@@ -45,19 +61,24 @@ class Candidates:
         if self._cube.latents:
             for point in qmc.Sobol(self._cube.latents, rng=np.random.default_rng(seed)).random(SEQUENCE)[number:]:
                 configuration = self._cube.configuration(point)
-                if self.accepts(configuration):
+                if self.accepts(configuration) and not self._refused(configuration):
                     return configuration
         return self.any()
 
     def any(self, like: Configuration | None = None) -> Configuration | None:
         """Any acceptable one, with the `tune` of `like` if that is given; None where none was found."""
+        spare = None
         for _ in range(TRIES):
             latent = self._rng.random(self._cube.latents)
             if like is not None:
                 latent[self._tune] = self._cube.latent(like, fill=latent)[self._tune]
-            configuration = self._cube.configuration(latent)
+            configuration = self._cube.configuration(latent, tune=None if like is None else like.tune)
             if self.accepts(configuration):
-                return configuration
+                if not self._refused(configuration):
+                    return configuration
+                spare = spare or configuration
+        if spare is not None:
+            return spare
         wanted = None if like is None else like.tune_key
         left = [entry for entry in self._every if entry.key not in self._known and wanted in (None, entry.tune_key)]
         return left[int(self._rng.integers(len(left)))] if left else None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autoglm_coordinator.sampler.bayes.axes import Axis
 from autoglm_core.configuration import Configuration, Value, Values
-from autoglm_core.parameter import FreeParameter, Part, TiedParameter
+from autoglm_core.parameter import FloatParameter, FreeParameter, Part, TiedParameter
 from autoglm_core.space import SearchSpace
 
 Array = NDArray[np.float64]
@@ -46,13 +46,18 @@ class UnitCube:
         names = [parameter.name for parameter in self._space.ordered(part)]
         return np.array(sorted(self._number[name] for name in names if name in self._number), np.intp)
 
-    def configuration(self, latent: Array) -> Configuration:
-        """The configuration at `latent` `(latents,)`; constraints are not looked at."""
+    def configuration(self, latent: Array, *, tune: Values | None = None) -> Configuration:
+        """The configuration at `latent` `(latents,)`; constraints are not looked at.
+
+        `tune`: kept to the last digit, where only a `deploy` part is wanted; a user's numbers need not be round.
+        """
 
         def choose(parameter: FreeParameter) -> Value:
             return self._axes[parameter.name].value(float(latent[self._number[parameter.name]]))
 
-        return self._space.build(choose)
+        if tune is None:
+            return self._space.build(choose)
+        return Configuration(tune=tune, deploy=self._space.fill(Part.DEPLOY, choose, given=tune))
 
     def latent(self, configuration: Configuration, *, fill: Array) -> Array:
         """Latent coordinates `(latents,)` of `configuration`; what is not active there keeps the one in `fill`."""
@@ -68,6 +73,21 @@ class UnitCube:
             for name, value in self._free(configuration).items():
                 self._axes[name].encode(value, row)
         return rows
+
+    def real(self, configuration: Configuration) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Latent coordinates and columns of the real numbers that are active in `configuration`; both hold the same."""
+        names = [
+            name
+            for name in self._free(configuration)
+            if isinstance(parameter := self._axes[name].parameter, FloatParameter)
+            and parameter.minimum < parameter.maximum
+        ]
+        columns = [self._axes[name].column for name in names]
+        return np.array([self._number[name] for name in names], np.intp), np.array(columns, np.intp)
+
+    def decode(self, encoding: Array) -> Configuration:
+        """The configuration that `encode` makes `encoding` `(columns,)` of, or the nearest to it."""
+        return self._space.build(lambda parameter: self._axes[parameter.name].decode(encoding))
 
     def _free(self, configuration: Configuration) -> Values:
         values = {**configuration.tune, **configuration.deploy}

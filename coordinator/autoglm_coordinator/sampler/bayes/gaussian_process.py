@@ -1,4 +1,4 @@
-"""One exact Gaussian process: Matern 5/2, a lengthscale per parameter, noise partly known and partly learned."""
+"""One exact Gaussian process: a lengthscale per parameter, noise partly known and partly learned."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from scipy.linalg import cho_solve, solve_triangular
 
 from autoglm_coordinator.sampler.bayes.hyperparameters import (
     JITTER,
-    SQRT5,
     Hyperparameters,
     LogPosterior,
     most_likely,
 )
+from autoglm_coordinator.sampler.bayes.kernels import KERNELS
 
 Array = NDArray[np.float64]
 LEAST_VARIANCE = 1e-12
@@ -58,7 +58,7 @@ def unit_of(values: Array) -> Unit:
 
 
 def fit(data: Data, groups: NDArray[np.intp], *, exact: bool = False) -> Hyperparameters:
-    """The most likely hyperparameters for `data`.
+    """The most likely hyperparameters for `data`, the kernel among them.
 
     Args:
         data: what was observed.
@@ -67,7 +67,8 @@ def fit(data: Data, groups: NDArray[np.intp], *, exact: bool = False) -> Hyperpa
     """
     unit = unit_of(data.values)
     values, variances = (data.values - unit.centre) / unit.scale, data.variances / unit.scale**2
-    return most_likely(LogPosterior(data.inputs, values, variances, groups), exact=exact)
+    posteriors = [LogPosterior(data.inputs, values, variances, groups, kernel) for kernel in KERNELS]
+    return most_likely(posteriors, exact=exact)
 
 
 class GaussianProcess:
@@ -111,7 +112,10 @@ class GaussianProcess:
     def left_out_errors(self) -> Array:
         """By how much each value `(n,)` differs from what all others predict (Rasmussen & Williams 2006, 5.12)."""
         inverse = cho_solve((self._cholesky, True), np.eye(len(self._alpha)), check_finite=False)
-        errors: Array = self._unit.scale * self._alpha / np.diag(inverse)
+        weights = inverse.sum(axis=1)
+        # The mean is estimated without the value that is left out, too.
+        precision = np.diag(inverse) - weights * weights / weights.sum()
+        errors: Array = self._unit.scale * self._alpha / precision
         return errors
 
     def believing(self, inputs: Array) -> GaussianProcess:
@@ -122,6 +126,5 @@ class GaussianProcess:
     def _kernel(self, a: Array, b: Array) -> Array:
         a, b = a / self._lengths, b / self._lengths
         squared = (a * a).sum(1)[:, None] + (b * b).sum(1)[None, :] - 2 * a @ b.T
-        r = SQRT5 * np.sqrt(np.maximum(squared, 0.0))
-        kernel: Array = self._signal * (1 + r + r * r / 3) * np.exp(-r)
-        return kernel
+        covariance: Array = self._signal * self._hyperparameters.kernel.correlation(np.maximum(squared, 0.0))
+        return covariance

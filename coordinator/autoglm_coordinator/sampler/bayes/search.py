@@ -1,7 +1,7 @@
 """Where the acquisition function is highest: an evolution over latent coordinates, seeded by chance and by the front.
 
-Gradients were rejected: with integers, categories and conditions most steps lead nowhere, while a few thousand
-configurations are scored in milliseconds, each as the configuration that would really be run.
+Integers, categories and conditions are the evolution's: each candidate is scored as the configuration that would really
+be run. From its best and from the best of the start, real parameters then go uphill by gradients.
 """
 
 from __future__ import annotations
@@ -15,20 +15,25 @@ from scipy.stats import qmc
 
 from autoglm_coordinator.sampler.bayes.acquisition import Acquisition
 from autoglm_coordinator.sampler.bayes.candidates import Candidates
+from autoglm_coordinator.sampler.bayes.climb import climbed
 from autoglm_coordinator.sampler.bayes.encoding import UnitCube
 from autoglm_core.configuration import Configuration
 
 Array = NDArray[np.float64]
-SPREAD = 1024
-"""Points spread over the whole space. With half as many the best promise was missed by 10 % instead of 4 %, and further
-generations did not make up for it."""
+SPREAD = 512
+"""Points spread over the whole space."""
 AROUND = 192
 """Points around the front, for each of three radii; and as many crossed from two of its points, in two ways."""
 RADII = (0.02, 0.1, 0.3)
-GENERATIONS, PARENTS, CHILDREN = 12, 10, 10
+GENERATIONS, PARENTS, CHILDREN = 6, 10, 10
 FIRST_STEP, SHRINK = 0.2, 0.6
 MOVED = 0.3
 """Chance that a coordinate moves; for a category, that it is drawn anew."""
+CLIMBS = 8
+"""Points of the start that go uphill, beside the best of the evolution. With them the highest of many local maxima was
+missed by 2 % on average; by 6 % without, and by 27 % of 20 parameters."""
+APART = 0.1
+"""Of the cube's side, between two of them."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +62,27 @@ class Search:
 
     def run(self, promise: Acquisition, parents: Array) -> Configuration | None:
         """The most promising acceptable configuration that was met, or None. `parents` `(p, latents)`: the front's."""
-        pool = self._scored(self._start(parents), promise)
+        start = self._scored(self._start(parents), promise)
+        pool = start
         for generation in range(GENERATIONS):
-            best = sorted(pool, key=lambda found: -found.promise)[:PARENTS]
+            best = _best(pool, PARENTS)
             if not best:
                 return None
             latents = np.repeat(np.stack([found.latent for found in best]), CHILDREN, axis=0)
             pool = best + self._scored(self._moved(latents, FIRST_STEP * SHRINK**generation), promise)
-        return max(pool, key=lambda found: found.promise).configuration
+        pool += self._scored([self._climbed(found, promise) for found in _apart(_best(pool, 1) + start)], promise)
+        return _best(pool, 1)[0].configuration
+
+    def _climbed(self, found: Found, promise: Acquisition) -> Array:
+        """Latent coordinates of the local maximum over the real parameters of `found`."""
+        latents, columns = self._cube.real(found.configuration)
+        moving = np.isin(latents, self._free)
+        if not moving.any():
+            return found.latent
+        encoding = self._cube.encode([found.configuration])[0]
+        latent = found.latent.copy()
+        latent[latents[moving]] = climbed(promise, encoding, columns[moving])
+        return latent
 
     def _start(self, parents: Array) -> Array:
         pools = [self._spread()]
@@ -119,3 +137,18 @@ class Search:
             Found(configuration, latent, float(promised))
             for (configuration, latent), promised in zip(accepted.values(), promises, strict=True)
         ]
+
+
+def _best(pool: list[Found], count: int) -> list[Found]:
+    return sorted(pool, key=lambda found: -found.promise)[:count]
+
+
+def _apart(pool: list[Found]) -> list[Found]:
+    """The first of `pool`, and the most promising of the others so that no two are near each other."""
+    chosen = pool[:1]
+    for found in _best(pool[1:], len(pool)):
+        if len(chosen) > CLIMBS:
+            break
+        if all(np.abs(found.latent - other.latent).max() > APART for other in chosen):
+            chosen.append(found)
+    return chosen

@@ -1,125 +1,137 @@
-"""What the surrogate is fitted to: one column per goal, larger better, and which configurations are infeasible.
-
-Costs enter by their logarithm (see `sampler.goals`). Noise is as known as it is: what was measured repeatedly carries
-its own variance; what was counted on the one fixed validation set is off by the same amount for all trials, so its
-binomial error is no noise between them, and what training adds is learned; what is exact has none.
-"""
+"""What a search has learned: the columns, and for each device class which rows count and which constraints held."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autoglm_coordinator.sampler.bayes.columns import Column, columns_of
+from autoglm_coordinator.sampler.bayes.outcomes import Goal, Limit, Outcomes, Term
 from autoglm_coordinator.sampler.goals import Goals
-from autoglm_core.measurement import Provenance
-from autoglm_core.objective import COST_METRICS, Objective
-from autoglm_core.trial import Observation, TrialState
+from autoglm_core.bound import Bound
+from autoglm_core.objective import ANY_DEVICE, COST_METRICS, Objective, usual_direction
+from autoglm_core.trial import AT_A_RUNG, Observation, TrialState
 
 Array = NDArray[np.float64]
-REPEATED = frozenset({Provenance.MEASURED, Provenance.MODELLED})
-"""Figures whose standard error comes from repetitions, and differs from trial to trial independently."""
 
 
 @dataclass(frozen=True)
-class Target:
-    """One goal: `values` and known noise `variances` `(n,)`; NaN where there is no figure.
+class ClassTargets:
+    """One device class: its `outcomes`; `complete` `(n,)`: rows that count for its front.
 
-    `exact`: without any noise. `trained`: depends on how many rounds were trained.
+    `held` `(n,)`: +1 where all constraints held, -1 where one did not and no bound on a metric says why, NaN where
+    neither is known.
     """
 
-    values: Array
-    variances: Array
-    exact: bool
-    trained: bool
+    outcomes: Outcomes
+    complete: NDArray[np.bool_]
+    held: Array
 
 
 @dataclass(frozen=True)
 class Targets:
     """One row per observation that teaches something.
 
-    `rows` `(n,)`: which observations; `goals`: a column each; `complete` `(n,)`: trained to the end, with every figure;
-    `infeasible` `(n,)`; `fidelity` `(n,)`: share of the full rounds behind the figures of training.
+    `rows` `(n,)`: which observations; `fidelity` `(n,)`: share of the full rounds behind the figures of training.
     """
 
     rows: NDArray[np.intp]
-    goals: tuple[Target, ...]
-    complete: NDArray[np.bool_]
-    infeasible: NDArray[np.bool_]
+    columns: tuple[Column, ...]
+    classes: tuple[ClassTargets, ...]
     fidelity: Array
 
     @property
     def values(self) -> Array:
-        """`(n, m)`, larger better."""
-        return np.stack([target.values for target in self.goals], axis=1)
+        """`(n, c)`, as they stand in the columns."""
+        return np.stack([column.values for column in self.columns], axis=1)
 
 
 def targets_of(goals: Goals, observations: Sequence[Observation]) -> Targets:
     """The targets of a search. Failed trials teach nothing, nor do those that were stopped before any figure."""
     rows = np.array([row for row, entry in enumerate(observations) if _teaches(entry)], np.intp)
     taught = [observations[row] for row in rows]
-    if goals.weighted is not None:
-        columns: tuple[Target, ...] = (_one_sum(goals, taught),)
-    else:
-        columns = tuple(_column(objective, taught) for objective in goals.objectives)
-    known = np.all([np.isfinite(target.values) for target in columns], axis=0)
-    completed = np.array([entry.state is TrialState.COMPLETED for entry in taught], bool)
-    return Targets(
-        rows=rows,
-        goals=columns,
-        complete=known & completed,
-        infeasible=np.array([entry.state is TrialState.INFEASIBLE for entry in taught], bool),
-        fidelity=_fidelity(taught),
-    )
+    bounded = {bound.name: Objective(bound.name, usual_direction(bound.name)) for bound in goals.bounds}
+    modelled = {**bounded, **{objective.metric: objective for objective in goals.objectives}}
+    columns = [column for entry in modelled.values() for column in columns_of(entry, goals.classes, taught)]
+    classes = [_class_targets(name, goals, columns, taught) for name in goals.classes or (ANY_DEVICE,)]
+    return Targets(rows, tuple(columns), tuple(classes), _fidelity(taught))
 
 
 def _teaches(entry: Observation) -> bool:
     if entry.state is TrialState.INFEASIBLE:
         return True
-    return entry.state in (TrialState.COMPLETED, TrialState.STOPPED) and bool(entry.values)
+    known = bool(entry.values) or any(entry.classes.values())
+    return entry.state in (TrialState.COMPLETED, *AT_A_RUNG) and known
 
 
 def _fidelity(observations: Sequence[Observation]) -> Array:
     """1 for what was trained to the end, whatever number of rounds that was."""
     longest = max((entry.fidelity for entry in observations), default=0) or 1
-    stopped = [entry.state is TrialState.STOPPED for entry in observations]
+    at_a_rung = [entry.state in AT_A_RUNG for entry in observations]
     return np.array(
-        [entry.fidelity / longest if early else 1.0 for entry, early in zip(observations, stopped, strict=True)]
+        [entry.fidelity / longest if early else 1.0 for entry, early in zip(observations, at_a_rung, strict=True)]
     )
 
 
-def _column(objective: Objective, observations: Sequence[Observation]) -> Target:
-    figures = [entry.values.get(objective.metric) for entry in observations]
-    values = np.array([np.nan if figure is None else figure.mean for figure in figures], float)
-    errors = np.array(
-        [0.0 if figure is None or figure.provenance not in REPEATED else figure.standard_error for figure in figures]
-    )
-    values[~np.isfinite(values)] = np.nan
-    variances = np.where(np.isfinite(errors), errors, 0.0) ** 2
-    known = np.isfinite(values)
-    if objective.metric in COST_METRICS and (values[known] > 0).all():
-        variances, values = variances / values**2, np.log(values)
-    return Target(
-        values=values * objective.direction.sign,
-        variances=np.where(known, variances, np.nan),
-        exact=all(figure is None or figure.provenance is Provenance.EXACT for figure in figures),
-        trained=objective.metric not in COST_METRICS,
+def _class_targets(
+    name: str, goals: Goals, columns: Sequence[Column], observations: Sequence[Observation]
+) -> ClassTargets:
+    place = {column.metric: number for number, column in enumerate(columns) if column.device_class in (None, name)}
+    limits = [Limit(place[bound.name], _scaled(bound, columns[place[bound.name]])) for bound in goals.bounds]
+    outcomes = Outcomes(name, _goals(goals, columns, place, observations), tuple(limits))
+    values = np.stack([column.values for column in columns], axis=1)
+    completed = np.array([entry.state is TrialState.COMPLETED for entry in observations], bool)
+    broken = _broken(limits, values)
+    refused = np.array([_refuses(name, entry) for entry in observations], bool) | (broken & completed)
+    known = np.isfinite(outcomes.values(values)).all(axis=1)
+    return ClassTargets(
+        outcomes=outcomes,
+        complete=known & completed & ~refused,
+        held=np.where(~refused, 1.0, np.where(broken, np.nan, -1.0)),
     )
 
 
-def _one_sum(goals: Goals, observations: Sequence[Observation]) -> Target:
-    """The weighted sum, where all its parts are known."""
-    metrics = [objective.metric for objective in goals.objectives]
-    whole = [
-        row
-        for row, entry in enumerate(observations)
-        if all(metric in entry.values and np.isfinite(entry.values[metric].mean) for metric in metrics)
-    ]
-    values = np.full(len(observations), np.nan)
-    # Trials that `score` leaves out, stopped before their first round, have no figure of training and are not whole.
-    scored = {id(row.observation): row.scores[0] for row in goals.score([observations[row] for row in whole])}
-    for row in whole:
-        values[row] = scored.get(id(observations[row]), np.nan)
-    return Target(values, np.where(np.isfinite(values), 0.0, np.nan), exact=False, trained=True)
+def _goals(
+    goals: Goals, columns: Sequence[Column], place: Mapping[str, int], observations: Sequence[Observation]
+) -> tuple[Goal, ...]:
+    if goals.weighted is None:
+        return tuple(Goal((Term(place[objective.metric], objective.direction.sign),)) for objective in goals.objectives)
+    terms = []
+    for objective in goals.objectives:
+        number = place[objective.metric]
+        factor = objective.direction.sign * goals.weighted.weights[objective.metric]
+        unit = _reference_figure(goals, columns[number], observations) if objective.metric in COST_METRICS else 1.0
+        terms.append(Term(number, factor / unit, plain=columns[number].logarithmic))
+    return (Goal(tuple(terms)),)
+
+
+def _reference_figure(goals: Goals, column: Column, observations: Sequence[Observation]) -> float:
+    """What one unit of a cost is in a weighted sum: the reference's figure, else the median; 1 where none is known."""
+    known = np.isfinite(column.values)
+    own = known & np.array([entry.configuration == goals.reference for entry in observations], bool)
+    figures = column.values[own if own.any() else known]
+    if not len(figures):
+        return 1.0
+    middle = float(np.median(figures))
+    return math.exp(middle) if column.logarithmic else middle or 1.0
+
+
+def _scaled(bound: Bound, column: Column) -> Bound:
+    return Bound(bound.name, column.scaled(bound.limit), upper=bound.upper, strict=bound.strict)
+
+
+def _refuses(name: str, entry: Observation) -> bool:
+    return entry.state is TrialState.INFEASIBLE or name in entry.refused_by
+
+
+def _broken(limits: Sequence[Limit], values: Array) -> NDArray[np.bool_]:
+    """Rows `(n,)` whose figures in the columns `values` `(n, c)` break a bound."""
+    broken = np.zeros(len(values), bool)
+    for limit in limits:
+        figures = values[:, limit.column]
+        broken |= np.isfinite(figures) & ~np.array([limit.bound.holds(float(figure)) for figure in figures], bool)
+    return broken
