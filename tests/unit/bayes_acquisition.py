@@ -7,6 +7,7 @@ import numpy as np
 from autoglm_coordinator.sampler.bayes.acquisition import acquisition, extends
 from autoglm_coordinator.sampler.bayes.belief import Belief, belief_of
 from autoglm_coordinator.sampler.bayes.encoding import UnitCube
+from autoglm_coordinator.sampler.bayes.sampler import BayesSampler
 from autoglm_coordinator.sampler.goals import Goals
 from autoglm_core.configuration import Configuration
 from autoglm_core.objective import Direction, Objective
@@ -47,3 +48,15 @@ def test_between_configurations_the_promise_is_smooth() -> None:
     line = promise.modelled(np.linspace(0.31, 0.49, 400)[:, None])
     assert np.isfinite(line).all()
     assert np.abs(np.diff(line, n=2)).max() < 0.05
+
+
+def test_a_front_that_is_refined_gives_way_to_what_may_lie_beyond_its_ends() -> None:
+    """Of two pieces one is known closely; in a turn that would refine it, the search leaves it all the same."""
+    objectives = (Objective("gain", Direction.MAXIMIZE), Objective("loss", Direction.MINIMIZE))
+    goals = Goals(objectives, None, SPACE.reference())
+    assert not extends(13)
+    # Close together, where a further point between them adds next to nothing.
+    piece = np.linspace(0.0, 0.3, 13)
+    sampler = BayesSampler(SPACE, goals, seed=1, variants=1)
+    sampler.observe([observation(at(x), {"gain": x, "loss": x + 0.2 * x * x}) for x in piece], [])
+    assert float(sampler.suggest(1)[0].tune["x"]) > 0.35

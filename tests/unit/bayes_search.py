@@ -1,4 +1,4 @@
-"""The search for the highest promise: how near it comes, and what it may not touch."""
+"""The search for the highest promise: how near it comes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from autoglm_coordinator.sampler.bayes.encoding import UnitCube
 from autoglm_coordinator.sampler.bayes.search import Search
 from autoglm_core.configuration import Configuration
 from autoglm_core.constraint import Constraint
-from autoglm_core.parameter import Part
 from autoglm_core.space import CategoricalParameter, FloatParameter, IntParameter, Scale, SearchSpace
 
 Array = NDArray[np.float64]
@@ -38,12 +37,10 @@ def reals(count: int) -> SearchSpace:
     return SearchSpace(tune=tuple(FloatParameter(f"x{index}", 0.0, 1.0) for index in range(count)))
 
 
-def found(space: SearchSpace, promise: Peak, *, part: Part | None = None, held: Array | None = None) -> Array:
+def found(space: SearchSpace, promise: Peak) -> Array:
     """The encoding of what a search finds, without a front to begin from."""
     cube, rng = UnitCube(space), np.random.default_rng(1)
-    free = np.arange(cube.latents) if part is None else cube.coordinates(part)
-    search = Search(cube, Candidates(space, cube, [], rng), rng, free=free, held=held)
-    configuration = search.run(promise, np.empty((0, cube.latents)))
+    configuration = Search(cube, Candidates(space, cube, [], rng), rng).run(promise, np.empty((0, cube.latents)))
     assert configuration is not None
     space.check(configuration)
     encoding: Array = cube.encode([configuration])[0]
@@ -77,12 +74,6 @@ def test_what_is_found_is_a_configuration_of_a_mixed_space() -> None:
     cube = UnitCube(space)
     best = Configuration(tune={"rate": 0.00123, "depth": 4, "kind": "b", "fixed": 0.5})
     assert found(space, Peak(cube.encode([best])[0])) == pytest.approx(cube.encode([best])[0], abs=1e-4)
-
-
-def test_tune_is_held_while_deploy_is_searched() -> None:
-    space = SearchSpace(tune=(FloatParameter("x", 0.0, 1.0),), deploy=(FloatParameter("y", 0.0, 1.0),))
-    promise = Peak(np.array([0.9, 0.9]))
-    assert found(space, promise, part=Part.DEPLOY, held=np.array([0.2, 0.2])) == pytest.approx([0.2, 0.9], abs=1e-4)
 
 
 def test_the_top_is_sought_where_constraints_allow() -> None:

@@ -7,13 +7,14 @@ weigh most; from the front's own nadir, its middle does. Suggestions take turns:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import fsum
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autoglm_coordinator.sampler.bayes.belief import Belief
-from autoglm_coordinator.sampler.bayes.boxes import Boxes, free_boxes
+from autoglm_coordinator.sampler.bayes.boxes import Boxes, free_boxes, hypervolume
 from autoglm_coordinator.sampler.bayes.improvement import log_improvement
 from autoglm_coordinator.sampler.bayes.surrogate import Predicted
 from autoglm_core.objective import Direction
@@ -49,11 +50,13 @@ class Acquisition(Protocol):
 class Promise:
     """The acquisition function: over all device classes, the hypervolume that a class's front is expected to gain.
 
-    `boxes`: of each class, what its front leaves free.
+    `boxes`: of each class, what its front leaves free; `volume`: what all fronts dominate, above the same reference
+    points.
     """
 
     belief: Belief
     boxes: tuple[Boxes, ...]
+    volume: float
 
     def __call__(self, inputs: Array) -> Array:
         """Log promise `(k,)` of `inputs` `(k, d)`; the most promising, with known figures for predictions."""
@@ -88,21 +91,25 @@ def acquisition(belief: Belief, *, extend: bool) -> Promise:
     `extend`: whether this suggestion is after the ends of the fronts.
     """
     predicted = belief.predict(belief.seen)
-    boxes = [
-        _free(entry.goals(predicted)[0], counted, extend=extend)
+    parts = [
+        _parts(entry.goals(predicted)[0], counted, extend=extend)
         for entry, counted in zip(belief.surrogate.classes, belief.counted.T, strict=True)
     ]
-    return Promise(belief, tuple(boxes))
+    return Promise(belief, tuple(free for free, _ in parts), fsum(volume for _, volume in parts))
 
 
-def _free(values: Array, counted: NDArray[np.bool_], *, extend: bool) -> Boxes:
-    """What the front of the rows `counted` `(n,)` of `values` `(n, m)` leaves free; all where none counts yet."""
+def _parts(values: Array, counted: NDArray[np.bool_], *, extend: bool) -> tuple[Boxes, float]:
+    """What the front of the rows `counted` `(n,)` of `values` `(n, m)` leaves free, and the volume of what it takes.
+
+    All is free where none counts yet.
+    """
     if not counted.any():
-        return free_boxes(values[:0], _reference(values, values[:0], extend=True))
+        return free_boxes(values[:0], _reference(values, values[:0], extend=True)), 0.0
     values = values[counted]
     front = values[non_dominated(values, (Direction.MAXIMIZE,) * values.shape[1])]
     reference = _reference(values, front, extend=extend)
-    return free_boxes(thinned(front, MOST_ON_FRONT[values.shape[1]]), reference)
+    front = thinned(front, MOST_ON_FRONT[values.shape[1]])
+    return free_boxes(front, reference), hypervolume(front, reference)
 
 
 def thinned(front: Array, most: int) -> Array:

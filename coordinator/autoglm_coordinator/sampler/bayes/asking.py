@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import exp
 
 import numpy as np
 
@@ -20,6 +21,10 @@ from autoglm_coordinator.sampler.bayes.search import Search
 from autoglm_coordinator.sampler.bayes.tuned import TunedModel
 from autoglm_coordinator.sampler.bayes.variants import Variants
 from autoglm_core.reason import How
+
+LITTLE = 0.01
+"""A suggestion near the front that promises a smaller share of what the front has gives way to one after its ends. Of a
+front in several pieces those that are known were else refined without end."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +87,23 @@ class Asking:
         if self._belief is None:
             spread = self._candidates.spread(number, seed=seed)
             return None if spread is None else Choice(spread, How.SPREAD)
-        promise = acquisition(self._belief, extend=extends(number))
-        search = Search(self._cube, self._candidates, self._rng, free=np.arange(self._cube.latents))
-        found = search.run(self._weighing.of_tune(promise), self._belief.parents)
+        extend = extends(number)
+        found = self._searched(self._belief, extend=extend, least=0.0 if extend else LITTLE)
+        found = found or self._searched(self._belief, extend=True)
         if found is not None:
-            return Choice(found, How.MODEL, float(promise(self._cube.encode([found]))[0]))
+            return found
         left = self._candidates.any()
         return None if left is None else Choice(left, How.CHANCE)
+
+    def _searched(self, belief: Belief, *, extend: bool, least: float = 0.0) -> Choice | None:
+        """What promises most, None where that is less than `least` as a share of what the fronts have."""
+        promise = acquisition(belief, extend=extend)
+        search = Search(self._cube, self._candidates, self._rng)
+        found = search.run(self._weighing.of_tune(promise), belief.parents)
+        if found is None:
+            return None
+        log_gain = float(promise(self._cube.encode([found]))[0])
+        return Choice(found, How.MODEL, log_gain) if exp(log_gain) >= least * promise.volume else None
 
     def _reopened(self, draft: Draft, turn: int) -> Draft | None:
         """Further variants of an earlier TUNE, where they promise more per second than `draft`."""

@@ -44,7 +44,7 @@ def outlook_of(belief: Belief, inputs: Array, seconds: Sequence[float | None]) -
         reference = worst - MARGIN * np.maximum(best - worst, LEAST_SPAN)
         boxes.append(free_boxes(front, reference))
         volume += hypervolume(front, reference)
-    gains = np.exp(Promise(belief, tuple(boxes))(inputs)) / volume
+    gains = np.exp(Promise(belief, tuple(boxes), volume)(inputs)) / volume
     costs = np.array([cost if cost is not None else math.nan for cost in seconds])
     if np.isnan(costs).any():
         return Outlook(float(gains.max()), None)

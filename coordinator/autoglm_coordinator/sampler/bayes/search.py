@@ -46,19 +46,10 @@ class Found:
 
 
 class Search:
-    """`free` `(f,)`: latent coordinates that move; the others stay at `held` `(latents,)`."""
+    """Over the whole space; `rng` draws what is left to chance."""
 
-    def __init__(
-        self,
-        cube: UnitCube,
-        candidates: Candidates,
-        rng: np.random.Generator,
-        *,
-        free: NDArray[np.intp],
-        held: Array | None = None,
-    ) -> None:
+    def __init__(self, cube: UnitCube, candidates: Candidates, rng: np.random.Generator) -> None:
         self._cube, self._candidates, self._rng = cube, candidates, rng
-        self._free, self._held = free, held
 
     def run(self, promise: Acquisition, parents: Array) -> Configuration | None:
         """The most promising acceptable configuration that was met, or None. `parents` `(p, latents)`: the front's."""
@@ -76,48 +67,38 @@ class Search:
     def _climbed(self, found: Found, promise: Acquisition) -> Array:
         """Latent coordinates of the local maximum over the real parameters of `found`."""
         latents, columns = self._cube.real(found.configuration)
-        moving = np.isin(latents, self._free)
-        if not moving.any():
+        if not len(latents):
             return found.latent
         encoding = self._cube.encode([found.configuration])[0]
         latent = found.latent.copy()
-        latent[latents[moving]] = climbed(promise, encoding, columns[moving])
+        latent[latents] = climbed(promise, encoding, columns)
         return latent
 
     def _start(self, parents: Array) -> Array:
         pools = [self._spread()]
         if len(parents):
-            base = self._with_held(parents)
-            pools += [self._moved(self._drawn(base), radius) for radius in RADII]
-            left, right = self._drawn(base), self._drawn(base)
+            pools += [self._moved(self._drawn(parents), radius) for radius in RADII]
+            left, right = self._drawn(parents), self._drawn(parents)
             pools.append(np.where(self._rng.random(left.shape) < 0.5, left, right))
             share = self._rng.random((AROUND, 1))
             pools.append(share * left + (1 - share) * right)
         return np.vstack(pools)
 
     def _spread(self) -> Array:
-        spread = self._with_held(self._rng.random((SPREAD, self._cube.latents)))
-        if len(self._free):
-            spread[:, self._free] = qmc.Sobol(len(self._free), rng=self._rng).random(SPREAD)
+        if not self._cube.latents:
+            return np.empty((SPREAD, 0))
+        spread: Array = qmc.Sobol(self._cube.latents, rng=self._rng).random(SPREAD)
         return spread
 
-    def _with_held(self, latents: Array) -> Array:
-        if self._held is None:
-            return latents
-        result = np.tile(self._held, (len(latents), 1))
-        result[:, self._free] = latents[:, self._free]
-        return result
-
-    def _drawn(self, base: Array) -> Array:
-        return base[self._rng.integers(len(base), size=AROUND)]
+    def _drawn(self, parents: Array) -> Array:
+        return parents[self._rng.integers(len(parents), size=AROUND)]
 
     def _moved(self, latents: Array, step: float) -> Array:
-        """Each with some of its free coordinates moved by about `step`, at least one."""
-        rng, free = self._rng, self._free
-        moved = np.zeros(latents.shape, bool)
-        if len(free):
-            moved[:, free] = rng.random((len(latents), len(free))) < MOVED
-            moved[np.arange(len(latents)), rng.choice(free, size=len(latents))] = True
+        """Each with some of its coordinates moved by about `step`, at least one."""
+        rng = self._rng
+        moved = rng.random(latents.shape) < MOVED
+        if latents.size:
+            moved[np.arange(len(latents)), rng.integers(latents.shape[1], size=len(latents))] = True
         near = np.clip(latents + step * rng.standard_normal(latents.shape), 0.0, 1.0)
         anew = rng.random(latents.shape)
         result: Array = np.where(moved, np.where(self._cube.jumps, anew, near), latents)
