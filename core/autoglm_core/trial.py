@@ -2,8 +2,8 @@
 
     pending -> running -> completed | stopped | failed | infeasible
 
-`infeasible` is decided by PROBE before a round is spent; `stopped` by the scheduler at a rung. The four on the right
-are final.
+`infeasible` is decided by PROBE before a round is spent; `stopped` are trials that the scheduler gave up at a rung, and
+what was left when the budget was spent or the operator ended the study. The four on the right are final.
 """
 
 from __future__ import annotations

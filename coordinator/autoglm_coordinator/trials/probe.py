@@ -37,7 +37,7 @@ from autoglm_core.trial import StageName, StageRecord, Trial
 LOG = logging.getLogger(__name__)
 LEASE = timedelta(seconds=120)
 MEASURE_SECONDS = 1.0
-"""Wall time over which the blocks of one lease are spread (FACTS: a percentile over less than a second says little)."""
+"""Wall time over which the blocks of one lease are spread (a percentile over less than a second says little)."""
 PER_LEASE = 16
 """Variants interleaved in one lease; more would make each block of one variant too short."""
 GATHER_SECONDS = 30.0

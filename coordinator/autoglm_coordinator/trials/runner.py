@@ -120,7 +120,7 @@ class Search:
                 await self._close_open({"code": error.code})
                 raise
             reason = "operator"
-        await self._close_open({"code": "budget-spent", "reason": reason})
+        await self._close_open({"code": "study-ended", "reason": reason})
         return reason
 
     async def _run(self) -> str:

@@ -72,28 +72,32 @@ class Asking:
         Further variants of an earlier TUNE come instead where they promise more per second. `seed`: of the points that
         are spread over the space.
         """
-        first = start or self._first(number, seed)
+        first, extend = (start, extends(number)) if start is not None else self._first(number, seed)
         if first is None:
             return None
         tuned = self._tuned.get(first.configuration.tune_key)
-        draft = self._variants.filled(self._variants.begun(first, self._candidates, self._belief, tuned), number)
+        begun = self._variants.begun(first, self._candidates, self._belief, tuned)
+        draft = self._variants.filled(begun, extend=extend)
         if start is None:
-            draft = self._reopened(draft, number) or draft
+            draft = self._reopened(draft, extend=extend) or draft
         self._candidates, self._belief = draft.candidates, draft.belief
         self._tuned.pop(draft.first.tune_key, None)
         return draft.suggestion()
 
-    def _first(self, number: int, seed: int) -> Choice | None:
+    def _first(self, number: int, seed: int) -> tuple[Choice | None, bool]:
+        """The first of suggestion `number`, and whether it is after the ends of the fronts."""
+        extend = extends(number)
         if self._belief is None:
             spread = self._candidates.spread(number, seed=seed)
-            return None if spread is None else Choice(spread, How.SPREAD)
-        extend = extends(number)
-        found = self._searched(self._belief, extend=extend, least=0.0 if extend else LITTLE)
-        found = found or self._searched(self._belief, extend=True)
-        if found is not None:
-            return found
+            return (None if spread is None else Choice(spread, How.SPREAD)), extend
+        near = None if extend else self._searched(self._belief, extend=False, least=LITTLE)
+        if near is not None:
+            return near, False
+        far = self._searched(self._belief, extend=True)
+        if far is not None:
+            return far, True
         left = self._candidates.any()
-        return None if left is None else Choice(left, How.CHANCE)
+        return (None if left is None else Choice(left, How.CHANCE)), True
 
     def _searched(self, belief: Belief, *, extend: bool, least: float = 0.0) -> Choice | None:
         """What promises most, None where that is less than `least` as a share of what the fronts have."""
@@ -105,12 +109,12 @@ class Asking:
         log_gain = float(promise(self._cube.encode([found]))[0])
         return Choice(found, How.MODEL, log_gain) if exp(log_gain) >= least * promise.volume else None
 
-    def _reopened(self, draft: Draft, turn: int) -> Draft | None:
+    def _reopened(self, draft: Draft, *, extend: bool) -> Draft | None:
         """Further variants of an earlier TUNE, where they promise more per second than `draft`."""
         belief, costs, log_rate = self._belief, self._weighing.costs, draft.log_rate
         if belief is None or costs is None or log_rate is None:
             return None
-        promise = acquisition(belief, extend=extends(turn))
+        promise = acquisition(belief, extend=extend)
         found = most_worthy(
             self._tuned, cube=self._cube, candidates=self._candidates, promise=promise, costs=costs, rng=self._rng
         )
@@ -120,4 +124,4 @@ class Asking:
         reopened = self._variants.begun(Choice(best, How.MODEL, log_gain), self._candidates, belief, model)
         if reopened.log_rate is None or reopened.log_rate <= log_rate:
             return None
-        return self._variants.filled(reopened, turn, log_rate=log_rate)
+        return self._variants.filled(reopened, extend=extend, log_rate=log_rate)

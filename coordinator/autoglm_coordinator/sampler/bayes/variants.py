@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from autoglm_coordinator.sampler.bayes.acquisition import acquisition, extends
+from autoglm_coordinator.sampler.bayes.acquisition import acquisition
 from autoglm_coordinator.sampler.bayes.belief import Belief
 from autoglm_coordinator.sampler.bayes.candidates import Candidates
 from autoglm_coordinator.sampler.bayes.costs import Costs
@@ -41,16 +41,16 @@ class Variants:
             first = replace(first, seconds=float(seconds[0]))
         return Draft((), candidates, belief, stay).grown(first, self._cube)
 
-    def filled(self, draft: Draft, turn: int, *, log_rate: float | None = None) -> Draft:
+    def filled(self, draft: Draft, *, extend: bool, log_rate: float | None = None) -> Draft:
         """With the further variants that it is to have.
 
-        `log_rate`: log of the gain per second that each must promise; what the draft promises if it is not given.
+        `extend`: whether they are after the ends of the fronts. `log_rate`: log of the gain per second that each must promise; what the draft promises if it is not given.
         """
         deploys = None
         if draft.belief is not None and self._has_room(draft):
             deploys = Deploys(self._cube, draft.first, draft.candidates, draft.belief.parents, self._rng)
         while self._has_room(draft):
-            choice = self._further(draft, deploys, turn)
+            choice = self._further(draft, deploys, extend=extend)
             if choice is None:
                 break
             if draft.stay is not None:
@@ -65,12 +65,12 @@ class Variants:
             return len(draft.choices) < (self._number or FIRST_VARIANTS)
         return draft.stay.allows(float(self._costs.of_variant(self._cube.encode([draft.first]))[0]))
 
-    def _further(self, draft: Draft, deploys: Deploys | None, turn: int) -> Choice | None:
+    def _further(self, draft: Draft, deploys: Deploys | None, *, extend: bool) -> Choice | None:
         """The variant that promises most, per second where that matters; without a model any."""
         if deploys is None or draft.belief is None:
             left = draft.candidates.any(draft.first)
             return None if left is None else self._priced(Choice(left, How.CHANCE))
-        promise = acquisition(draft.belief, extend=extends(turn))
+        promise = acquisition(draft.belief, extend=extend)
         weighed = promise if draft.stay is None or self._costs is None else PerSecond(promise, self._costs)
         found = deploys.next(weighed)
         if found is None:
