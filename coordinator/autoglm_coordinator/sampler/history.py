@@ -1,12 +1,13 @@
 """From stored trials to what a sampler learns.
 
 Several device classes, one search. `bayes` is told the figures of each class (`Observation.classes`) and models them
-apart. Optuna's samplers model one value per objective, so for them figures are merged (`Observation.values`): additive effects on the natural scale of the metric, which is the logarithm for costs (latency,
-energy, memory, size: a class that is three times slower is so for every variant) and the plain value for all others.
-The merged figure of a trial is its mean over the classes after each class's own offset is taken off; offsets sum to
-nothing over trials that all classes measured, so for these a cost is the geometric mean over classes, and a trial that
-one class refused or did not measure is not taken for a faster one. Rejected: one objective per class and metric (the
-hypervolume of 6 to 12 objectives tells nothing), and the worst class (which hides all others).
+apart. Optuna's samplers model one value per objective, so for them figures are merged (`Observation.values`): additive
+effects on the natural scale of the metric, which is the logarithm for costs (latency, energy, memory, size: a class
+that is three times slower is so for every variant) and the plain value for all others. The merged figure of a trial is
+its mean over the classes after each class's own offset is taken off; offsets sum to nothing over trials that all
+classes measured, so for these a cost is the geometric mean over classes, and a trial that one class refused or did not
+measure is not taken for a faster one. Rejected: one objective per class and metric (the hypervolume of 6 to 12
+objectives tells nothing), and the worst class (which hides all others).
 """
 
 from __future__ import annotations

@@ -37,9 +37,9 @@ class Standing:
     """One TUNE as it stands.
 
     `tune`: the TUNE key. `number`: of its first trial; TUNEs began in this order. `rungs`: the cohort's metrics of the
-    model, by rounds behind it. `costs`: by device class that accepts one of its variants, the lowest figure of each
-    cost metric over these variants (the best one, by the objective's direction); a cost that is not known is left out. `points`: by device class,
-    the objectives' figures of each variant that was evaluated and accepted.
+    model, by rounds behind it. `costs`: by device class that accepts one of its variants, the best figure of each
+    cost metric over these variants, by the objective's direction; a cost that is not known is left out. `points`: by
+    device class, the objectives' figures of each variant that was evaluated and accepted.
     """
 
     tune: str

@@ -44,7 +44,8 @@ class Variants:
     def filled(self, draft: Draft, *, extend: bool, log_rate: float | None = None) -> Draft:
         """With the further variants that it is to have.
 
-        `extend`: whether they are after the ends of the fronts. `log_rate`: log of the gain per second that each must promise; what the draft promises if it is not given.
+        `extend`: whether they are after the ends of the fronts. `log_rate`: log of the gain per second that each must
+        promise; what the draft promises if it is not given.
         """
         deploys = None
         if draft.belief is not None and self._has_room(draft):
