@@ -1,7 +1,8 @@
 """Which of several points is better when objectives conflict: non-dominated rank, then crowding distance.
 
-Both as in Deb et al. 2002 (doi:10.1109/4235.996017): rank 0 is the Pareto front (people are told 1), rank 1 the front of the
-rest, and so on; within a rank the point whose neighbours are farther apart comes first, so that what is kept covers the front.
+Both as in Deb et al. 2002 (doi:10.1109/4235.996017): rank 0 is the Pareto front (people are told 1), rank 1 the front
+of the rest, and so on; within a rank the point whose neighbours are farther apart comes first, so that what is kept
+covers the front.
 """
 
 from __future__ import annotations
