@@ -37,6 +37,8 @@ EXACT_METRICS = ("size_mb", "parameters")
 """Known of every exported model, without measuring."""
 COST_METRICS = (*DEVICE_METRICS, *EXACT_METRICS)
 """Minimized by default; divided by the reference configuration's figure in a weighted sum."""
+FRACTIONS = ("accuracy", "balanced_accuracy", "auroc")
+"""Figures of a model that lie between 0 and 1."""
 MINIMIZED = frozenset((*COST_METRICS, "loss"))
 
 

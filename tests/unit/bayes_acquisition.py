@@ -60,3 +60,13 @@ def test_a_front_that_is_refined_gives_way_to_what_may_lie_beyond_its_ends() -> 
     sampler = BayesSampler(SPACE, goals, seed=1, variants=1)
     sampler.observe([observation(at(x), {"gain": x, "loss": x + 0.2 * x * x}) for x in piece], [])
     assert float(sampler.suggest(1)[0].tune["x"]) > 0.35
+
+
+def test_an_accuracy_beyond_1_is_no_gain() -> None:
+    """A line through what was seen crosses 1 long before the end of the space."""
+    goals = Goals((Objective("accuracy", Direction.MAXIMIZE), Objective("loss", Direction.MINIMIZE)), None, at(0.0))
+    known = [observation(at(x), {"accuracy": 0.4 + x, "loss": x}) for x in np.linspace(0.0, 0.55, 8)]
+    belief = belief_of(CUBE, goals, known, np.random.default_rng(1))
+    assert belief is not None
+    at_one, beyond = acquisition(belief, extend=True)(CUBE.encode([at(0.6), at(0.75)]))
+    assert beyond < at_one

@@ -92,6 +92,21 @@ def test_a_sure_prediction_improves_by_what_it_adds() -> None:
     assert np.exp(sure[0]) == pytest.approx(added, rel=1e-3)
 
 
+def test_what_is_predicted_beyond_a_bound_adds_no_more_than_the_bound_itself() -> None:
+    points, reference, most = front(2, 8), np.zeros(2), np.array([1.0, np.inf])
+    bounded = free_boxes(points, reference, most)
+    beyond, at_the_bound = log_improvement(np.array([[1.4, 0.7], [1.0, 0.7]]), np.full((2, 2), 1e-6), bounded)
+    assert beyond == pytest.approx(at_the_bound, abs=1e-3)
+    assert (
+        beyond < log_improvement(np.array([[1.4, 0.7]]), np.full((1, 2), 1e-6), free_boxes(points, reference))[0] - 0.1
+    )
+
+
+def test_a_bound_that_was_reached_leaves_the_search_what_it_had() -> None:
+    boxes = free_boxes(np.array([[1.0]]), np.zeros(1), np.ones(1))
+    assert np.isfinite(log_improvement(np.array([[0.5]]), np.full((1, 1), 0.1), boxes)).all()
+
+
 def test_without_a_front_everything_above_the_reference_is_one_box() -> None:
     boxes = free_boxes(np.empty((0, 3)), np.array([1.0, 2.0, 3.0]))
     assert isinstance(boxes, Boxes)

@@ -92,24 +92,24 @@ def acquisition(belief: Belief, *, extend: bool) -> Promise:
     """
     predicted = belief.predict(belief.seen)
     parts = [
-        _parts(entry.goals(predicted)[0], counted, extend=extend)
+        _parts(entry.goals(predicted)[0], counted, entry.most, extend=extend)
         for entry, counted in zip(belief.surrogate.classes, belief.counted.T, strict=True)
     ]
     return Promise(belief, tuple(free for free, _ in parts), fsum(volume for _, volume in parts))
 
 
-def _parts(values: Array, counted: NDArray[np.bool_], *, extend: bool) -> tuple[Boxes, float]:
+def _parts(values: Array, counted: NDArray[np.bool_], most: Array, *, extend: bool) -> tuple[Boxes, float]:
     """What the front of the rows `counted` `(n,)` of `values` `(n, m)` leaves free, and the volume of what it takes.
 
-    All is free where none counts yet.
+    All is free where none counts yet. A surrogate knows no bounds: what it predicts beyond `most` `(m,)` is no gain.
     """
     if not counted.any():
-        return free_boxes(values[:0], _reference(values, values[:0], extend=True)), 0.0
+        return free_boxes(values[:0], _reference(values, values[:0], extend=True), most), 0.0
     values = values[counted]
     front = values[non_dominated(values, (Direction.MAXIMIZE,) * values.shape[1])]
     reference = _reference(values, front, extend=extend)
     front = thinned(front, MOST_ON_FRONT[values.shape[1]])
-    return free_boxes(front, reference), hypervolume(front, reference)
+    return free_boxes(front, reference, most), hypervolume(front, reference)
 
 
 def thinned(front: Array, most: int) -> Array:

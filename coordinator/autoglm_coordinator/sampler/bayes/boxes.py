@@ -22,12 +22,20 @@ class Boxes:
     upper: Array
 
 
-def free_boxes(front: Array, reference: Array) -> Boxes:
-    """What lies above `reference` `(m,)` and is dominated by no point of `front` `(n, m)`, without overlap."""
+def free_boxes(front: Array, reference: Array, most: Array | None = None) -> Boxes:
+    """What lies above `reference` `(m,)` and is dominated by no point of `front` `(n, m)`, without overlap.
+
+    Nothing beyond `most` `(m,)`, unless that leaves nothing.
+    """
     above = front[(front > reference).all(axis=1)]
     # Bounds of the free region from above, seen upside down: each is a corner that free points lie under.
     corners, _ = _bounds(-above, -reference)
-    return _dominated_boxes(-corners, np.full(reference.size, np.inf))
+    boxes = _dominated_boxes(-corners, np.full(reference.size, np.inf))
+    if most is None:
+        return boxes
+    upper = np.minimum(boxes.upper, most)
+    left = (upper > boxes.lower).all(axis=1)
+    return Boxes(boxes.lower[left], upper[left]) if left.any() else boxes
 
 
 def hypervolume(front: Array, reference: Array) -> float:

@@ -7,6 +7,7 @@ its own unit, and what is known of a shape counts in it too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +31,10 @@ class Term:
 
 @dataclass(frozen=True)
 class Goal:
-    """A sum of terms; larger is better."""
+    """A sum of terms; larger is better. `most`: what it cannot exceed, whatever is predicted."""
 
     terms: tuple[Term, ...]
+    most: float = inf
 
     def of(self, mean: Array, deviation: Array) -> tuple[Array, Array]:
         """Mean and deviation `(k,)` from those of the columns `(k, c)`, whose errors are taken as independent.

@@ -42,7 +42,7 @@ def outlook_of(belief: Belief, inputs: Array, seconds: Sequence[float | None]) -
         front = thinned(_front(values), MOST_ON_FRONT[values.shape[1]])
         worst, best = values.min(axis=0), values.max(axis=0)
         reference = worst - MARGIN * np.maximum(best - worst, LEAST_SPAN)
-        boxes.append(free_boxes(front, reference))
+        boxes.append(free_boxes(front, reference, entry.most))
         volume += hypervolume(front, reference)
     gains = np.exp(Promise(belief, tuple(boxes), volume)(inputs)) / volume
     costs = np.array([cost if cost is not None else math.nan for cost in seconds])

@@ -50,6 +50,12 @@ class ClassSurrogate:
         scale = np.array([unit.scale for unit in self.units])
         return (mean - centre) / scale, np.maximum(deviation / scale, LEAST_DEVIATION)
 
+    @property
+    def most(self) -> Array:
+        """What the goals `(m,)` cannot exceed, in the same units; infinite where there is no such bound."""
+        pairs = zip(self.outcomes.goals, self.units, strict=True)
+        return np.array([(goal.most - unit.centre) / unit.scale for goal, unit in pairs])
+
     def log_feasible(self, predicted: Predicted) -> Array:
         """Log probability `(k,)` that a configuration meets the study's constraints on this class."""
         within = self.outcomes.log_within(predicted.mean, predicted.deviation)

@@ -13,7 +13,7 @@ from autoglm_coordinator.sampler.bayes.columns import Column, columns_of
 from autoglm_coordinator.sampler.bayes.outcomes import Goal, Limit, Outcomes, Term
 from autoglm_coordinator.sampler.goals import Goals
 from autoglm_core.bound import Bound
-from autoglm_core.objective import ANY_DEVICE, COST_METRICS, Objective, usual_direction
+from autoglm_core.objective import ANY_DEVICE, COST_METRICS, FRACTIONS, Direction, Objective, usual_direction
 from autoglm_core.trial import AT_A_RUNG, Observation, TrialState
 
 Array = NDArray[np.float64]
@@ -99,7 +99,10 @@ def _goals(
     goals: Goals, columns: Sequence[Column], place: Mapping[str, int], observations: Sequence[Observation]
 ) -> tuple[Goal, ...]:
     if goals.weighted is None:
-        return tuple(Goal((Term(place[objective.metric], objective.direction.sign),)) for objective in goals.objectives)
+        return tuple(
+            Goal((Term(place[objective.metric], objective.direction.sign),), most=_most(objective))
+            for objective in goals.objectives
+        )
     terms = []
     for objective in goals.objectives:
         number = place[objective.metric]
@@ -107,6 +110,13 @@ def _goals(
         unit = _reference_figure(goals, columns[number], observations) if objective.metric in COST_METRICS else 1.0
         terms.append(Term(number, factor / unit, plain=columns[number].logarithmic))
     return (Goal(tuple(terms)),)
+
+
+def _most(objective: Objective) -> float:
+    """What the objective cannot exceed, larger is better."""
+    if objective.metric not in FRACTIONS:
+        return math.inf
+    return 1.0 if objective.direction is Direction.MAXIMIZE else 0.0
 
 
 def _reference_figure(goals: Goals, column: Column, observations: Sequence[Observation]) -> float:
