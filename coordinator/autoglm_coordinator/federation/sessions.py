@@ -175,6 +175,13 @@ class Sessions:
 
         Where they are too few the study waits longer, and says so. No trial is to blame for that.
         """
+        while True:
+            await self._wait_for_enough(context, whole=whole)
+            present = await self._present(context, whole=whole)
+            if len(present) >= _required(context, present, whole=whole):
+                return present
+
+    async def _wait_for_enough(self, context: StudyContext, *, whole: bool) -> None:
         self.require_trusted(context, whole=whole)
         loop, progress = asyncio.get_running_loop(), context.progress
         until = loop.time() + self._absence.total_seconds()
@@ -188,7 +195,6 @@ class Sessions:
                 await self._fleet.changed(until - loop.time())
         finally:
             progress.waiting = None
-        return await self._present(context, whole=whole)
 
     def _too_small(self, context: StudyContext, *, whole: bool) -> CohortTooSmall | None:
         present = self._connected(context)
@@ -204,18 +210,21 @@ class Sessions:
     async def _present(self, context: StudyContext, *, whole: bool) -> tuple[str, ...]:
         """The study's sites that are connected, after waiting a while for all of them.
 
-        Where enough are there, a site is waited for once after it went, and not again by every session.
+        Where enough are there, a site is waited for once after it went, and not again by every session. Where they
+        were enough and are no longer, nobody is waited for here.
         """
         loop, gather = asyncio.get_running_loop(), self._gather.total_seconds()
-        until = loop.time() + gather
+        until, were_enough = loop.time() + gather, False
         while True:
             present = self._connected(context)
             missing = set(self._trusted(context)) - set(present)
+            enough = len(present) >= _required(context, present, whole=whole)
             left = until - loop.time()
-            if missing and len(present) >= _required(context, present, whole=whole):
+            if missing and enough:
                 left = min(left, gather - min(map(self._fleet.seconds_away, missing)))
-            if not missing or left <= 0:
+            if not missing or left <= 0 or (were_enough and not enough):
                 return present
+            were_enough = enough
             await self._fleet.changed(left)
 
     def _spec(
