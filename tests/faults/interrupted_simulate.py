@@ -48,8 +48,7 @@ def test_ctrl_c_leaves_no_process_and_the_same_command_ends_with_the_same_trials
     assert second.wait(seconds=ONE_RUN), second.output()
     assert not alive(folder)
     after = {trial.number: trial for trial in Result.load(folder / "result.json").trials}
-    assert [trial for trial in before if trial.state.final], "it was interrupted in the middle"
-    assert not all(trial.state.final for trial in before)
+    assert 0 < sum(trial.state.final for trial in before) < TRIALS, "it was interrupted in the middle"
     for trial in before:
         assert after[trial.number].configuration == trial.configuration
         if trial.state.final:
