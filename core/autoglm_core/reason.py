@@ -33,6 +33,10 @@ class How(StrEnum):
     """One of Optuna's samplers suggested it; they do not say why."""
 
 
+DIGITS = 6
+"""Significant digits of what is told: enough to read, and the same in every process; sums differ in their last ones."""
+
+
 @dataclass(frozen=True)
 class Reason:
     """Why one variant was suggested. What is not finite says nothing and is left out.
@@ -50,7 +54,7 @@ class Reason:
 
     def __post_init__(self) -> None:
         kept = {
-            label: (float(mean), float(deviation))
+            label: (told(mean), told(deviation))
             for label, (mean, deviation) in self.predicted.items()
             if math.isfinite(mean) and math.isfinite(deviation)
         }
@@ -58,7 +62,7 @@ class Reason:
         object.__setattr__(self, "predicted", MappingProxyType(kept))
         for name in ("log_gain", "feasible", "seconds"):
             figure = getattr(self, name)
-            object.__setattr__(self, name, None if figure is None or not math.isfinite(figure) else float(figure))
+            object.__setattr__(self, name, None if figure is None or not math.isfinite(figure) else told(figure))
 
     def to_json(self) -> Json:
         """As in result.json: what is not known is left out."""
@@ -82,3 +86,8 @@ class Reason:
             feasible=value.get("feasible"),
             seconds=value.get("seconds"),
         )
+
+
+def told(figure: float) -> float:
+    """`figure` to `DIGITS` significant digits."""
+    return float(f"{figure:.{DIGITS}g}")

@@ -95,7 +95,7 @@ def test_what_is_expected_is_told_from_before_the_suggestion_was_believed() -> N
     assert chosen is not None
     draft = Draft((), candidates, belief, None).grown(Choice(chosen, How.MODEL), cube)
     inputs = cube.encode([chosen])
-    assert draft.suggestion().reasons[0].predicted == predicted(belief, inputs)[0]
+    assert draft.suggestion().reasons[0].predicted == Reason(How.MODEL, predicted(belief, inputs)[0]).predicted
     assert draft.belief is not None
     after = predicted(draft.belief, inputs)[0]
     assert after["accuracy"][1] < draft.choices[0].predicted["accuracy"][1]

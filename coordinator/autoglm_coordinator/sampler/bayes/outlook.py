@@ -24,6 +24,7 @@ from autoglm_coordinator.sampler.bayes.belief import Belief
 from autoglm_coordinator.sampler.bayes.boxes import free_boxes, hypervolume
 from autoglm_core.objective import Direction
 from autoglm_core.pareto import non_dominated
+from autoglm_core.reason import told
 
 Array = NDArray[np.float64]
 
@@ -47,9 +48,9 @@ def outlook_of(belief: Belief, inputs: Array, seconds: Sequence[float | None]) -
     gains = np.exp(Promise(belief, tuple(boxes), volume)(inputs)) / volume
     costs = np.array([cost if cost is not None else math.nan for cost in seconds])
     if np.isnan(costs).any():
-        return Outlook(float(gains.max()), None)
+        return Outlook(told(gains.max()), None)
     first = int(np.argmax(gains / costs))
-    return Outlook(float(gains[first]), float(costs[first]))
+    return Outlook(told(gains[first]), told(costs[first]))
 
 
 def _front(values: Array) -> Array:
