@@ -15,7 +15,7 @@ from support.simulations import SYNTHETIC
 from support.stored import Stored
 
 ONE_RUN = 120.0
-TRIALS = 12
+TRIALS = 60
 
 
 def alive(folder: Path) -> list[int]:
