@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from math import fsum, inf
 from statistics import median
 
-from autoglm_coordinator.trials.spent import Cost
+from autoglm_coordinator.trials.spent import Cost, stages_run
 from autoglm_coordinator.trials.standings import tune_groups
 from autoglm_core.budget import Budget
 from autoglm_core.study import REDUCTION
-from autoglm_core.trial import StageName, StageRecord, Trial
+from autoglm_core.trial import StageName, Trial
 
 AFTER = (StageName.COMPRESS, StageName.EVALUATE)
 
@@ -40,8 +40,8 @@ class Room:
 
 def room_left(budget: Budget, spent: Cost, trials: Sequence[Trial]) -> Room:
     """The tightest of the budget's limits after `spent`."""
-    tunes = [stage for stage in _ran(trials) if stage.name is StageName.TUNE and stage.rounds]
-    after = [fsum(stage.seconds for stage in _ran(group) if stage.name in AFTER) for group in tune_groups(trials)]
+    tunes = [stage for stage in stages_run(trials) if stage.name is StageName.TUNE and stage.rounds]
+    after = [fsum(stage.seconds for stage in stages_run(group) if stage.name in AFTER) for group in tune_groups(trials)]
     rooms = []
     if budget.wall is not None:
         usual = _usual([seconds for seconds in after if seconds])
@@ -53,12 +53,6 @@ def room_left(budget: Budget, spent: Cost, trials: Sequence[Trial]) -> Room:
         others = max(0, spent.bytes - sum(tune.bytes for tune in tunes)) / max(1, len(tunes))
         rooms.append(_room("bytes", budget.bytes, spent.bytes, each=each, after=others))
     return min(rooms, key=lambda room: room.rounds, default=Room())
-
-
-def _ran(trials: Sequence[Trial]) -> list[StageRecord]:
-    """What was run for these trials; a stage that they share counts once."""
-    stages = {(stage.name, stage.key): stage for trial in trials for stage in trial.stages if not stage.cached}
-    return list(stages.values())
 
 
 def _usual(figures: Sequence[float]) -> float:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoglm_core.trial import StageName, Trial
+from autoglm_coordinator.trials.standings import tune_groups
+from autoglm_core.trial import StageName, StageRecord, Trial
 
 if TYPE_CHECKING:
     from autoglm_coordinator.sampler.api import Outlook
@@ -31,19 +32,22 @@ class Cost:
 
 def tune_costs(trials: Sequence[Trial]) -> list[Cost]:
     """What each TUNE of a study's final trials took with all its variants; those that lay in the store are left out."""
-    groups: dict[str, list[Trial]] = {}
-    for trial in trials:
-        if trial.state.final:
-            groups.setdefault(trial.configuration.tune_key, []).append(trial)
-    return [cost for group in groups.values() if (cost := _group_cost(group)) is not None]
+    groups = tune_groups(trial for trial in trials if trial.state.final)
+    return [cost for group in groups if (cost := _group_cost(group)) is not None]
+
+
+def stages_run(trials: Sequence[Trial]) -> list[StageRecord]:
+    """What was run for these trials; a stage that they share counts once."""
+    stages = {(stage.name, stage.key): stage for trial in trials for stage in trial.stages if not stage.cached}
+    return list(stages.values())
 
 
 def _group_cost(group: Sequence[Trial]) -> Cost | None:
-    stages = {(stage.name, stage.key): stage for trial in group for stage in trial.stages if not stage.cached}
-    tunes = [stage for (name, _), stage in stages.items() if name is StageName.TUNE]
+    stages = stages_run(group)
+    tunes = [stage for stage in stages if stage.name is StageName.TUNE]
     if not tunes:
         return None
-    return Cost(math.fsum(stage.seconds for stage in stages.values()), sum(tune.bytes for tune in tunes))
+    return Cost(math.fsum(stage.seconds for stage in stages), sum(tune.bytes for tune in tunes))
 
 
 def too_little_to_gain(budget: Budget, outlooks: Sequence[Outlook | None]) -> bool:

@@ -6,6 +6,7 @@ weigh most; from the front's own nadir, its middle does. Suggestions take turns:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import fsum
 from typing import Protocol
@@ -32,6 +33,10 @@ MOST_ON_FRONT = {1: 1, 2: 200, 3: 100, 4: 50}
 
 LOOKED_UP = 256
 """Candidates, the most promising of many, whose known figures are looked up."""
+
+
+ReferenceRule = Callable[[Array, Array], Array]
+"""Goals `(n, m)` of what counts and of its front -> the reference point `(m,)`."""
 
 
 class Acquisition(Protocol):
@@ -90,24 +95,29 @@ def acquisition(belief: Belief, *, extend: bool) -> Promise:
 
     `extend`: whether this suggestion is after the ends of the fronts.
     """
+    return promise_above(belief, far_below if extend else near_below)
+
+
+def promise_above(belief: Belief, below: ReferenceRule) -> Promise:
+    """The acquisition function with the reference points that `below` sets."""
     predicted = belief.predict(belief.seen)
     parts = [
-        _parts(entry.goals(predicted)[0], counted, entry.most, extend=extend)
+        _parts(entry.goals(predicted)[0], counted, entry.most, below)
         for entry, counted in zip(belief.surrogate.classes, belief.counted.T, strict=True)
     ]
     return Promise(belief, tuple(free for free, _ in parts), fsum(volume for _, volume in parts))
 
 
-def _parts(values: Array, counted: NDArray[np.bool_], most: Array, *, extend: bool) -> tuple[Boxes, float]:
+def _parts(values: Array, counted: NDArray[np.bool_], most: Array, below: ReferenceRule) -> tuple[Boxes, float]:
     """What the front of the rows `counted` `(n,)` of `values` `(n, m)` leaves free, and the volume of what it takes.
 
     All is free where none counts yet. A surrogate knows no bounds: what it predicts beyond `most` `(m,)` is no gain.
     """
     if not counted.any():
-        return free_boxes(values[:0], _reference(values, values[:0], extend=True), most), 0.0
+        return free_boxes(values[:0], far_below(values, values[:0]), most), 0.0
     values = values[counted]
     front = values[non_dominated(values, (Direction.MAXIMIZE,) * values.shape[1])]
-    reference = _reference(values, front, extend=extend)
+    reference = below(values, front)
     front = thinned(front, MOST_ON_FRONT[values.shape[1]])
     return free_boxes(front, reference, most), hypervolume(front, reference)
 
@@ -125,12 +135,21 @@ def thinned(front: Array, most: int) -> Array:
     return rest
 
 
-def _reference(values: Array, front: Array, *, extend: bool) -> Array:
-    worst, best = values.min(axis=0), values.max(axis=0)
-    outer: Array = worst - REACH * np.maximum(best - worst, LEAST_SPAN)
-    if extend:
-        return outer
+def far_below(values: Array, front: Array) -> Array:
+    """Whole spans below the worst of all: from there the ends weigh most."""
+    return below_worst(values, REACH)
+
+
+def near_below(values: Array, front: Array) -> Array:
+    """A part of the front's span below its nadir, where it has a span: from there its middle weighs most."""
     nadir = front.min(axis=0)
     span = front.max(axis=0) - nadir
-    inner: Array = np.where(span > 0, nadir - MARGIN * span, outer)
-    return inner
+    result: Array = np.where(span > 0, nadir - MARGIN * span, far_below(values, front))
+    return result
+
+
+def below_worst(values: Array, share: float) -> Array:
+    """`share` of the span of `values` `(n, m)` below the worst of them."""
+    worst, best = values.min(axis=0), values.max(axis=0)
+    result: Array = worst - share * np.maximum(best - worst, LEAST_SPAN)
+    return result
