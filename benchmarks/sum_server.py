@@ -24,10 +24,11 @@ import grpc.aio
 import numpy as np
 from sum_session import DEPLOYMENT, Party
 
+from autoglm_coordinator.federation.active_session import Deadlines
 from autoglm_coordinator.federation.blame import Blames
 from autoglm_coordinator.federation.fleet import Fleet
 from autoglm_coordinator.federation.receptions import Receptions
-from autoglm_coordinator.federation.session_driver import Deadlines, SessionDriver
+from autoglm_coordinator.federation.session_driver import SessionDriver
 from autoglm_coordinator.pki.access import Access
 from autoglm_coordinator.pki.authority import Authority
 from autoglm_coordinator.pki.enrolment import Enrolment

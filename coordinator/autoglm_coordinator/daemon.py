@@ -22,11 +22,12 @@ import grpc.aio
 import autoglm_protos.errors
 import autoglm_protos.tls
 from autoglm_coordinator.config import CoordinatorConfig
+from autoglm_coordinator.federation.active_session import Deadlines
 from autoglm_coordinator.federation.blame import Blames
 from autoglm_coordinator.federation.fleet import Fleet
 from autoglm_coordinator.federation.leases import HostLeases
 from autoglm_coordinator.federation.receptions import Receptions
-from autoglm_coordinator.federation.session_driver import Deadlines, SessionDriver
+from autoglm_coordinator.federation.session_driver import SessionDriver
 from autoglm_coordinator.federation.sessions import Sessions
 from autoglm_coordinator.federation.transport import SendDrain
 from autoglm_coordinator.pki.access import Access

@@ -21,7 +21,7 @@ from autoglm_core.study import Study
 from autoglm_core.trial import Observation, Trial, TrialState
 from support.drawn_spaces import drawn
 from support.search_spaces import numbers, study_for, with_sampler
-from support.search_trials import completed, search, searched_study, suggest
+from support.search_trials import assert_new, completed, search, searched_study, suggest
 
 COUNTABLE = [name for name in SAMPLERS if name != "cmaes"]
 """`cmaes` refuses a space without two parameters to turn between."""
@@ -162,15 +162,3 @@ def _changed(trial: Trial, change: Callable[[Measurement], Measurement]) -> Tria
         for device_class, figures in trial.measurements.items()
     }
     return replace(trial, measurements=measurements)
-
-
-def assert_new(study: Study, trials: list[Trial], n: int) -> None:
-    """`n` suggestions in the space, of which none is among `trials` or comes twice."""
-    suggestions = suggest(study, trials, n)
-    assert len(suggestions) == n
-    suggested = [entry for suggestion in suggestions for entry in suggestion.configurations]
-    for configuration in suggested:
-        study.space.check(configuration)
-    keys = {entry.key for entry in suggested}
-    assert len(keys) == len(suggested)
-    assert not keys & {trial.configuration.key for trial in trials}

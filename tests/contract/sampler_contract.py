@@ -16,7 +16,7 @@ from autoglm_core.space import CategoricalParameter, FloatParameter, Scale, Sear
 from autoglm_core.study import Study
 from autoglm_core.trial import Trial, TrialState
 from support.search_spaces import SUM, one_sum, study_for, twelve, with_sampler
-from support.search_trials import completed, quickstart_space, search, searched_study, suggest
+from support.search_trials import assert_new, completed, quickstart_space, search, searched_study, suggest
 from support.suggesting_process import answers_elsewhere, message
 
 MODELS = [name for name in SAMPLERS if name != "gp"]
@@ -182,18 +182,6 @@ def test_a_tune_gets_no_variant_twice_although_its_numbers_are_not_round(name: s
 def known_trials(study: Study, total: int) -> list[Trial]:
     """Trials of the study's space that another sampler asked for: what a sampler is told need not be its own."""
     return search(with_sampler(study, "random"), total=total)
-
-
-def assert_new(study: Study, trials: list[Trial], n: int) -> None:
-    """`n` suggestions in the space, of which none is among `trials` or comes twice."""
-    suggestions = suggest(study, trials, n)
-    assert len(suggestions) == n
-    suggested = [entry for suggestion in suggestions for entry in suggestion.configurations]
-    for configuration in suggested:
-        study.space.check(configuration)
-    keys = {entry.key for entry in suggested}
-    assert len(keys) == len(suggested)
-    assert not keys & {trial.configuration.key for trial in trials}
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

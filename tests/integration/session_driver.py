@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from autoglm_coordinator.federation.active_session import Deadlines
 from autoglm_coordinator.federation.blame import Blames
 from autoglm_coordinator.federation.fleet import Fleet
-from autoglm_coordinator.federation.session_driver import Deadlines, SessionDriver
+from autoglm_coordinator.federation.session_driver import SessionDriver
 from autoglm_coordinator.federation.session_failed import SessionFailed
 from autoglm_coordinator.federation.transport import AgentFacts, OfferSession, Outgoing, SessionSend
 from autoglm_coordinator.store.sql import open_store

@@ -147,3 +147,15 @@ def search(study: Study, *, total: int, batch: int = 4) -> list[Trial]:
                 for number, configuration in enumerate(suggestion.configurations, start=len(trials) + 1)
             ]
     return trials
+
+
+def assert_new(study: Study, trials: list[Trial], n: int) -> None:
+    """`n` suggestions in the space, of which none is among `trials` or comes twice."""
+    suggestions = suggest(study, trials, n)
+    assert len(suggestions) == n
+    suggested = [entry for suggestion in suggestions for entry in suggestion.configurations]
+    for configuration in suggested:
+        study.space.check(configuration)
+    keys = {entry.key for entry in suggested}
+    assert len(keys) == len(suggested)
+    assert not keys & {trial.configuration.key for trial in trials}

@@ -8,9 +8,10 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from autoglm_coordinator.federation.active_session import ActiveSession
 from autoglm_coordinator.federation.fleet import Fleet
 from autoglm_coordinator.federation.receptions import Receptions
-from autoglm_coordinator.federation.session_driver import ActiveSession, SessionDriver
+from autoglm_coordinator.federation.session_driver import SessionDriver
 from autoglm_coordinator.federation.transport import AcknowledgeAudit, Declined, Probed
 from autoglm_coordinator.pki.enrolment import Enrolment
 from autoglm_coordinator.service.gate import Context, Gate

@@ -132,18 +132,7 @@ class Tuning:
         context, number = self._context, record.round + 1
         begun = time.monotonic()
         context.progress.stage, context.progress.round = "TUNE", number
-        request = Request(
-            purpose=Purpose.TRAIN,
-            items=(self._item(record.model),),
-            split=Split.TRAIN,
-            trial=self.key,
-            round=number,
-            dimension=parameters.size,
-            weight_cap=int(context.summed_constants()["rows"].sum()),
-            seed=training_seed(self.key, number),
-            counted=await self._counted(parameters.size),
-        )
-        outcome = await self._tools.sessions.run(context, request)
+        outcome = await self._tools.sessions.run(context, await self._request(record, parameters.size))
         summed = time.monotonic()
         aggregator = load_aggregator(self._configuration.tune)
         moved, state = await asyncio.to_thread(aggregator.step, parameters, outcome.delta, state)
@@ -173,6 +162,21 @@ class Tuning:
             len(outcome.dropped),
         )
         return record, parameters, state
+
+    async def _request(self, record: RoundRecord, dimension: int) -> Request:
+        """For the round behind `record`."""
+        number = record.round + 1
+        return Request(
+            purpose=Purpose.TRAIN,
+            items=(self._item(record.model),),
+            split=Split.TRAIN,
+            trial=self.key,
+            round=number,
+            dimension=dimension,
+            weight_cap=int(self._context.summed_constants()["rows"].sum()),
+            seed=training_seed(self.key, number),
+            counted=await self._counted(dimension),
+        )
 
     async def _counted(self, dimension: int) -> Mapping[str, str]:
         """By which each site knows the residual that it goes on from, where there are residuals."""
