@@ -22,7 +22,7 @@ from autoglm_core.configuration import Values
 from autoglm_core.privacy.ring import levels_for, quantize, rounding_key
 from autoglm_core.privacy.session_spec import SUITE, Purpose, SessionSpec
 from autoglm_core.privacy.vectors import Body
-from autoglm_core.workload import TrainOutcome, Vector
+from autoglm_core.workload import LocalRound, TrainOutcome, Vector
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ class Cohort:
 
     def _local(self, site: int, parameters: Vector, number: int) -> TrainOutcome:
         pool = self._pool
-        train, seed = pool.workload.site_side.train, self._draw(f"batches/{site}/{number}")
-        return train(pool.sites[site], pool.study, self._tune, parameters, pool.constants, seed)
+        train, at = pool.workload.site_side.train, LocalRound(number, self._draw(f"batches/{site}/{number}"))
+        return train(pool.sites[site], pool.study, self._tune, parameters, pool.constants, at)
 
     def _draw(self, purpose: str) -> bytes:
         return sha256(f"{self._name}/{purpose}".encode()).digest()

@@ -25,6 +25,7 @@ from autoglm_core.canonical import Json
 from autoglm_core.configuration import Values
 from autoglm_core.measurement import Measurement, Split, measurements_from_json, measurements_to_json
 from autoglm_core.study import Study
+from autoglm_core.workload import LocalRound
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ def train(pool: Pool, tune: Values, rounds: int) -> Curve:
     aggregator, state = load_aggregator(tune), AggregatorState()
     validation = []
     for number in range(1, rounds + 1):
-        seed = _seed(study, name, number)
-        outcomes = [site_side.train(site, study, tune, parameters, pool.constants, seed) for site in pool.sites]
+        at = LocalRound(number, _seed(study, name, number))
+        outcomes = [site_side.train(site, study, tune, parameters, pool.constants, at) for site in pool.sites]
         weights = np.array([outcome.weight for outcome in outcomes], dtype=np.float64)
         deltas = np.stack([outcome.parameters - parameters for outcome in outcomes])
         mean = (weights @ deltas / weights.sum()).astype(np.float32)

@@ -19,7 +19,7 @@ from autoglm_core.configuration import Values
 from autoglm_core.counters import Counters
 from autoglm_core.measurement import Measurement, Split
 from autoglm_core.study import Study
-from autoglm_core.workload import Vector, Workload
+from autoglm_core.workload import LocalRound, Vector, Workload
 from autoglm_workloads.family import LabelledRows
 from autoglm_workloads.registry import load_workload
 from autoglm_workloads.splitting import SplitRows
@@ -69,8 +69,8 @@ class Pool:
         site, aggregator, state = self.workload.site_side, load_aggregator(tune), AggregatorState()
         parameters = self.workload.model_side.initial(self.study, tune, bytes(32))
         for number in range(1, rounds + 1):
-            seed = number.to_bytes(32, "big")
-            outcome = site.train(self.rows, self.study, tune, parameters, self.constants, seed)
+            at = LocalRound(number, number.to_bytes(32, "big"))
+            outcome = site.train(self.rows, self.study, tune, parameters, self.constants, at)
             parameters, state = aggregator.step(parameters, outcome.parameters - parameters, state)
         return parameters
 

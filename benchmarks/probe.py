@@ -29,7 +29,7 @@ from autoglm_core.configuration import Configuration
 from autoglm_core.measurement import Measurement
 from autoglm_core.parse_study import parse_study
 from autoglm_core.study import Study
-from autoglm_core.workload import Vector, Workload
+from autoglm_core.workload import LocalRound, Vector, Workload
 from autoglm_workloads.child.host import ChildProcess
 from autoglm_workloads.registry import load_workload
 
@@ -66,7 +66,7 @@ class Bench:
         tune = {**configuration.tune, "local_epochs": EPOCHS}
         site = self.workload.site_side
         return site.train(
-            self.rows, self.study, tune, initial, site.constants(self.rows, self.study), bytes(32)
+            self.rows, self.study, tune, initial, site.constants(self.rows, self.study), LocalRound(1, bytes(32))
         ).parameters
 
     def random_model(self, configuration: Configuration, weights: Vector) -> bytes:

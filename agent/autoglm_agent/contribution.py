@@ -99,7 +99,8 @@ class Contribution:
             return "constants", {}, False
         configurations = [item.configuration.to_json() for item in manifest.items]
         if purpose is Purpose.TRAIN:
-            return "train", {"configuration": configurations[0], "seed": self._seed()}, True
+            meta = {"configuration": configurations[0], "round": self._admitted.spec.round, "seed": self._seed()}
+            return "train", meta, True
         if purpose is Purpose.CALIBRATE:
             return "calibrate", {"configurations": configurations}, False
         meta = {"configurations": configurations, "split": str(manifest.split)}

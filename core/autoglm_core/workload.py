@@ -93,6 +93,14 @@ class ParameterLayout:
 
 
 @dataclass(frozen=True)
+class LocalRound:
+    """One site's part of a round: its `number` in the TUNE, from 1, and the 32-byte `seed` of all that it draws."""
+
+    number: int
+    seed: bytes
+
+
+@dataclass(frozen=True)
 class TrainOutcome:
     """`parameters` `(size,)` after local training; `weight`: training rows; `counters`: of the training layout."""
 
@@ -210,7 +218,7 @@ class SiteSide(Protocol):
         ...
 
     def train(
-        self, data: Any, study: Study, tune: Values, parameters: Vector, constants: Counters, seed: bytes
+        self, data: Any, study: Study, tune: Values, parameters: Vector, constants: Counters, at: LocalRound
     ) -> TrainOutcome:
         """Local training from the broadcast `parameters`; the same arguments give the same bits."""
         ...

@@ -15,7 +15,7 @@ from autoglm_compression.models.session import open_session
 from autoglm_core.configuration import Configuration
 from autoglm_core.counters import Counters
 from autoglm_core.measurement import Split
-from autoglm_core.workload import Exported, TrainOutcome, Vector
+from autoglm_core.workload import Exported, LocalRound, TrainOutcome, Vector
 from support.workload_cases import CASES, Case, summed
 
 SEED = bytes(range(32))
@@ -33,7 +33,8 @@ class Prepared:
 
     def train(self, seed: bytes = SEED, site: int = 0) -> TrainOutcome:
         case = self.case
-        return case.site_side.train(self.sites[site], case.study, case.tune, self.parameters, self.constants, seed)
+        at = LocalRound(1, seed)
+        return case.site_side.train(self.sites[site], case.study, case.tune, self.parameters, self.constants, at)
 
     def evaluate(self, site: int = 0, split: Split = Split.TRAIN) -> Counters:
         case = self.case

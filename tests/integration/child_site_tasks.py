@@ -84,7 +84,7 @@ def calls() -> list[Call]:
     model = side().export(study(), SECOND, weights[SECOND.tune_key], counters, None).model
 
     def train(entry: Configuration) -> Call:
-        extra = {"configuration": entry.to_json(), "seed": SEED}
+        extra = {"configuration": entry.to_json(), "round": 1, "seed": SEED}
         return Call("train", extra, (constants, weights[entry.tune_key]))
 
     return [

@@ -15,7 +15,7 @@ from autoglm_core.counters import Counters
 from autoglm_core.measurement import Measurement, Split
 from autoglm_core.schema import Column, ColumnKind, ImageSchema, LabelColumn, TableSchema
 from autoglm_core.study import Study
-from autoglm_core.workload import Vector
+from autoglm_core.workload import LocalRound, Vector
 from autoglm_workloads.registry import load_workload
 from support.workload_cases import CASES, summed
 
@@ -43,7 +43,9 @@ class Federation:
         constants = self.constants
         for number in range(rounds):
             outcomes = [
-                workload.site_side.train(data, self.study, self.tune, parameters, constants, bytes([number, site]))
+                workload.site_side.train(
+                    data, self.study, self.tune, parameters, constants, LocalRound(number + 1, bytes([number, site]))
+                )
                 for site, data in enumerate(self.sites)
             ]
             weights = np.array([outcome.weight for outcome in outcomes], np.float64)

@@ -14,7 +14,7 @@ from autoglm_compression.models.session import open_session
 from autoglm_core.configuration import Configuration, Values
 from autoglm_core.counters import Counters
 from autoglm_core.measurement import Split
-from autoglm_core.workload import TrainOutcome, Vector
+from autoglm_core.workload import LocalRound, TrainOutcome, Vector
 from autoglm_workloads import classification
 from autoglm_workloads.family import Family, LabelledRows
 from autoglm_workloads.model_side import chain_layout
@@ -42,7 +42,7 @@ class ClassifierSiteSide:
         return self.family.constants(data, study)
 
     def train(
-        self, data: LabelledRows, study: Study, tune: Values, parameters: Vector, constants: Counters, seed: bytes
+        self, data: LabelledRows, study: Study, tune: Values, parameters: Vector, constants: Counters, at: LocalRound
     ) -> TrainOutcome:
         """Train for `local_epochs` from `parameters`; weight is the number of training rows."""
         chain = self.family.chain(study, tune)
@@ -54,7 +54,7 @@ class ClassifierSiteSide:
             inputs=self.family.normalisation(study, constants).apply(inputs),
             labels=labels,
             options=self.family.defaults.updated(tune),
-            seed=seed,
+            seed=at.seed,
         )
         return TrainOutcome(trained, int(labels.size), {"loss_sum": np.array(loss_sum)})
 

@@ -5,15 +5,16 @@ Every task takes `study` (canonical JSON) and `data` (path) in its meta, and fur
     task            meta                   blobs                          answer
     load                                                                  nothing; an error of the data is raised here
     constants                                                             [counters]
-    train           configuration, seed    [constants, parameters]        [delta, counters]
+    train           configuration, round,  [constants, parameters]        [delta, counters]
+                    seed
     evaluate        configurations, split  [constants, each's parameters] [counters of each]
     evaluate-model  configurations, split  [ONNX model of each]           [counters of each]
     calibrate       configurations         [calibration model of each]    [counters of each]
 
-`configuration` is {"tune": ..., "deploy": ...}, `seed` 64 hexadecimal digits, `split` train, validation or test.
-Parameters and deltas (trained minus broadcast parameters) are little-endian float32, counters and constants
-little-endian int64 as their `CounterLayout` encodes them. The answer's meta holds `weight`: training rows for
-`train`, else the counter `rows` of the first model, or 1 where its layout has none.
+`configuration` is {"tune": ..., "deploy": ...}, `round` counts from 1, `seed` has 64 hexadecimal digits, `split` is
+train, validation or test. Parameters and deltas (trained minus broadcast parameters) are little-endian float32,
+counters and constants little-endian int64 as their `CounterLayout` encodes them. The answer's meta holds `weight`:
+training rows for `train`, else the counter `rows` of the first model, or 1 where its layout has none.
 
 Rows are read once and kept; all else comes with the task, so that task B after task A gives the bits of task B alone.
 A workload draws from generators of its own, seeded by `seed`. The global ones are set back before each task as a second
@@ -37,7 +38,7 @@ from autoglm_core.counters import CounterLayout, Counters
 from autoglm_core.errors import InvalidInput
 from autoglm_core.measurement import Split
 from autoglm_core.study import Study
-from autoglm_core.workload import Vector, Workload, WrongLength
+from autoglm_core.workload import LocalRound, Vector, Workload, WrongLength
 from autoglm_workloads.child.model_bytes import refuse_external_data
 from autoglm_workloads.registry import load_workload
 
@@ -104,7 +105,7 @@ class SiteTasks:
             configuration.tune,
             broadcast,
             site.constants(blobs[0]),
-            bytes.fromhex(meta["seed"]),
+            LocalRound(meta["round"], bytes.fromhex(meta["seed"])),
         )
         delta = np.subtract(outcome.parameters, broadcast, dtype=np.float32)
         counters = site.workload.model_side.train_layout(site.study).encode(outcome.counters)

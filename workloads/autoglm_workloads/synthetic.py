@@ -21,7 +21,7 @@ from autoglm_core.configuration import Configuration, Values
 from autoglm_core.counters import CounterField, CounterLayout, Counters
 from autoglm_core.measurement import Measurement, Provenance, Split
 from autoglm_core.study_error import StudyError
-from autoglm_core.workload import Exported, ParameterLayout, ParameterSpec, TrainOutcome, Vector, Workload
+from autoglm_core.workload import Exported, LocalRound, ParameterLayout, ParameterSpec, TrainOutcome, Vector, Workload
 from autoglm_workloads.classification import FRACTION
 from autoglm_workloads.errors import NothingCounted
 from autoglm_workloads.seeding import generator
@@ -154,10 +154,10 @@ class SyntheticSiteSide:
         tune: Values,
         parameters: Vector,
         constants: Counters,
-        seed: bytes,
+        at: LocalRound,
     ) -> TrainOutcome:
-        """A step of at most 0.001 in each parameter, from `seed`."""
-        moved = parameters + np.float32(STEP) * _noise(seed, "update", parameters.size)
+        """A step of at most 0.001 in each parameter, from the round's seed."""
+        moved = parameters + np.float32(STEP) * _noise(at.seed, "update", parameters.size)
         return TrainOutcome(moved, data[Split.TRAIN], {"loss_sum": np.array(0.0)})
 
     def evaluate(
