@@ -100,7 +100,7 @@ def study() -> Study:
             "sampler": {"name": "random"},
             "device_classes": [DEVICE_CLASS],
         },
-        WorkloadFacts(version=1, metrics=("loss",)),
+        WorkloadFacts(version=1, metrics=lambda _: ("loss",)),
     )
 
 

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from compressed_rounds import Cohort, Width
@@ -30,12 +31,12 @@ from sampler_digits import FIGURES, NAMES, SPACE, TABLE, point
 from autoglm.simulate import simulation_of
 from autoglm.study_file import load_study
 from autoglm_agent.measure import latency
-from autoglm_agent.measure.energy import ModelledMeter
 from autoglm_compression.models.session import open_session
 from autoglm_core.configuration import Configuration, Values
 from autoglm_core.counters import Counters
 from autoglm_core.measurement import Split
 from autoglm_core.workload import Vector
+from autoglm_workloads.child.energy import ModelledMeter
 
 STUDY = Path(__file__).resolve().parents[1] / "examples" / "quickstart.yaml"
 SEED = 1
@@ -153,7 +154,7 @@ def measure_shapes(
     return found
 
 
-def inference(model: bytes, threads: int, row: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> latency.Inference:
+def inference(model: bytes, threads: int, row: np.ndarray[tuple[int, ...], np.dtype[Any]]) -> latency.Inference:
     """One inference of a single row."""
     session = open_session(model, threads=threads)
     feed = {session.get_inputs()[0].name: row}

@@ -111,7 +111,7 @@ async def _pairs(widths: Sequence[int], seconds: float) -> list[Pair]:
     bench = _bench()
     models = list(_models(bench, widths))  # all exports are done before the first lease: latency needs a quiet host
     cpu = min(os.sched_getaffinity(0))
-    inputs = bench.workload.model_side.probe_inputs(bench.study, ROWS)
+    inputs = np.asarray(bench.workload.model_side.probe_inputs(bench.study, ROWS), dtype=np.float32)
     async with ChildProcess(tasks="autoglm_agent.measure.tasks:TABLE", cpus=[cpu]) as child:
         return [await _pair(child, *entry, inputs=inputs, seconds=seconds) for entry in models]
 
@@ -164,7 +164,7 @@ async def _pair(
 
 
 def _item(key: str, inputs: Vector, outputs: Vector) -> Json:
-    shapes = {"input_shape": list(inputs.shape), "output_shape": list(outputs.shape)}
+    shapes = {"input_type": "float32", "input_shape": list(inputs.shape), "output_shape": list(outputs.shape)}
     return {"key": key, "threads": 1, "artifact": key, "inputs": "inputs", "outputs": f"{key}-outputs", **shapes}
 
 

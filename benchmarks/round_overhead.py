@@ -96,7 +96,7 @@ def study_of(parameters: int, rounds: int) -> Study:
             "budget": {"trials": 1},
             "sampler": {"name": "random"},
         },
-        WorkloadFacts(version=1, metrics=("loss",)),
+        WorkloadFacts(version=1, metrics=lambda _: ("loss",)),
     )
 
 

@@ -58,12 +58,17 @@ class Children:
         meta = {"study": study.to_json(), "data": str(self._config.data[study.data].path)}
         await self.of_study(study_id).call("load", meta, timeout=LOAD_SECONDS)
 
-    async def try_data(self, study: Study) -> None:
-        """Read the rows for `study` in a child of its own that ends with it; raises as `warm`."""
-        if self._config.device is None:
-            meta = {"study": study.to_json(), "data": str(self._config.data[study.data].path)}
-            async with self._site_child() as child:
-                await child.call("load", meta, timeout=LOAD_SECONDS)
+    async def try_data(self, study: Study) -> list[str]:
+        """Read the rows for `study` in a child of its own that ends with it; raises as `warm`.
+
+        Returns what the rows have to say to this site's administrator, and to nobody else.
+        """
+        if self._config.device is not None:
+            return []
+        meta = {"study": study.to_json(), "data": str(self._config.data[study.data].path)}
+        async with self._site_child() as child:
+            reply = await child.call("load", meta, timeout=LOAD_SECONDS)
+        return [str(line) for line in reply.meta.get("report", [])]
 
     async def forget(self, study_id: str) -> None:
         """End the child of a study that is over."""

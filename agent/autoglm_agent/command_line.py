@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _nested(verbs, "data", "this site's datasets", {"check": "read a dataset as the offered studies would"}, "name")
     actions = {"show": "print the offered roster and its fingerprints", "accept": "accept it, by the start of its hash"}
     _nested(verbs, "roster", "the sites that this one accepts as peers", actions, "hash")
+    _models(verbs)
     _nested(
         verbs, "audit", "the record of what left this site", {"verify": "check its chain and its signed head"}, None
     )
@@ -87,13 +88,28 @@ def _nested(
             leaf.add_argument(argument)
 
 
+def _models(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from autoglm_workloads.models import command_line
+
+    text = "the language models of this machine, which studies name by their content"
+    inner = verbs.add_parser("models", help=text, description=text[0].upper() + text[1:] + ".").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    for action, meaning in command_line.ACTIONS.items():
+        leaf = _add(inner, action, meaning)
+        command_line.add_arguments(leaf, action, source="site")
+        leaf.set_defaults(verb=_verb(f"models-{action}"))
+
+
 def _verb(name: str) -> Verb:
     """The function behind a verb; its module is imported when it is called, for `run` must start fast."""
 
     def call(options: argparse.Namespace) -> int:
-        from autoglm_agent import command_line_daemon, command_line_decide
+        from autoglm_agent import command_line_daemon, command_line_decide, command_line_models
 
-        verbs: dict[str, Verb] = {**command_line_daemon.VERBS, **command_line_decide.VERBS}
+        verbs: dict[str, Verb] = {
+            **command_line_daemon.VERBS, **command_line_decide.VERBS, **command_line_models.VERBS
+        }  # fmt: skip
         return verbs[name](options)
 
     return call

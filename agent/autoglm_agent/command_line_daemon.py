@@ -16,6 +16,7 @@ from autoglm_agent.local import ask
 from autoglm_agent.state import StateFolder
 from autoglm_core.privacy.roster import Roster
 from autoglm_core.protection import DEVICE_FACTS, RosterKind, protection_in_force, protection_lines
+from autoglm_workloads.models.place import use_shelf
 
 
 def join(options: argparse.Namespace) -> int:
@@ -37,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Serve until stopped."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     config = load_config(options.config)
+    use_shelf(config.models)
     asyncio.run(_serve(config))
     return 0
 
@@ -121,6 +123,7 @@ async def _examine(config: AgentConfig) -> int:
     from autoglm_agent.doctor import examine
 
     well = True
+    use_shelf(config.models)
     async for finding in examine(config):
         print(f"{'ok ' if finding.ok else 'BAD'}  {finding.name}: {finding.text}")
         well = well and finding.ok

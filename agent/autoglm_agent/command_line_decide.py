@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from autoglm_agent import audit
 from autoglm_agent.children import Children
+from autoglm_agent.command_line_models import model_line
 from autoglm_agent.config import AgentConfig, load_config
 from autoglm_agent.decisions import own_roster
 from autoglm_agent.errors import AuditBroken, CannotTakePart, DaemonNotRunning, NoRoster, NotJoined, UnknownDataset
@@ -22,6 +23,8 @@ from autoglm_core.canonical import Json
 from autoglm_core.codes import HINTS, RefusalCode, RefusedWith, refusal_of
 from autoglm_core.privacy.keys import SitePublicKey
 from autoglm_core.privacy.roster import Roster
+from autoglm_workloads.models.needed import needed_model
+from autoglm_workloads.models.place import use_shelf
 
 if TYPE_CHECKING:
     from autoglm_core.study import Study
@@ -33,6 +36,7 @@ DIGITS = 16
 @contextmanager
 def _opened(options: argparse.Namespace) -> Iterator[tuple[AgentConfig, StateFolder, Ledger]]:
     config = load_config(options.config)
+    use_shelf(config.models)
     state = StateFolder(config.state)
     if not state.joined:
         raise NotJoined
@@ -58,6 +62,8 @@ def studies(options: argparse.Namespace) -> int:
     for entry in entries:
         reason = f"  {HINTS[entry.code]}" if entry.code is not RefusalCode.OK else ""
         print(f"{entry.study_id}  {entry.state}{reason}")
+        if entry.state is not StudyState.ENDED and (line := model_line(read_study(entry.body))):
+            print(f"  {line}")
     if not entries:
         print("no study was offered yet")
     return 0
@@ -70,6 +76,8 @@ def show(options: argparse.Namespace) -> int:
     study = read_study(entry.body)
     print(f"study {entry.study_id}, {entry.state}, hash {entry.hash}")
     print(f"workload {study.workload} (version {study.workload_version}), data {study.data}, model {study.model}")
+    if line := model_line(study):
+        print(line)
     print(f"rounds {study.rounds}, trials {study.budget.trials}, minimum cohort {study.protection.minimum_cohort}")
     summed = "required: the coordinator sees sums alone" if study.protection.secure_sum else "OFF: it sees every update"
     print(f"secure sum {summed}")
@@ -111,8 +119,11 @@ def _require_decidable(config: AgentConfig, ledger: Ledger, entry: StudyEntry) -
     """An approval that a rule of the site or a missing roster would void is refused now."""
     from autoglm_agent.policy import judge
 
-    accepted = ledger.accepted_roster(entry.roster_hash) is not None
-    code = judge(config, read_study(entry.body), roster_accepted=accepted)
+    study, accepted = read_study(entry.body), ledger.accepted_roster(entry.roster_hash) is not None
+    needed = needed_model(study)
+    if config.device is None and needed is not None and not needed.served:
+        needed.require()
+    code = judge(config, study, roster_accepted=accepted)
     if code not in (RefusalCode.OK, RefusalCode.WOULD_ASK):
         raise RefusedWith(code)
 
@@ -177,7 +188,7 @@ async def _try(config: AgentConfig, title: str, study: Study) -> bool:
     children = Children(config, crash_log=StateFolder(config.state).path / "check-crash.log")
     schema = study.schema.hash[:8]
     try:
-        await children.try_data(study)
+        report = await children.try_data(study)
     except Exception as error:
         code = refusal_of(error)
         # Here, at the site, the error's own words may be read; only the code would leave.
@@ -186,6 +197,8 @@ async def _try(config: AgentConfig, title: str, study: Study) -> bool:
     finally:
         await children.close()
     print(f"{study.data}  {title}: schema {schema}, rows: enough. Leaves the site: name, schema hash.")
+    for line in report:
+        print(f"  {line}")
     return True
 
 

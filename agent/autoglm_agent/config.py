@@ -82,11 +82,15 @@ class Hours:
 
 @dataclass(frozen=True)
 class Limits:
-    """`memory_gb`: cap on a child's private memory, in 1e9 bytes; `threads`: of a training child."""
+    """`memory_gb`: cap on a child's private memory, in 1e9 bytes; `threads`: of a training child.
+
+    `watts`: of one busy core, for the energy of a training where the processor shows no counter of it.
+    """
 
     memory_gb: float | None = None
     hours: Hours | None = None
     threads: int = 1
+    watts: float = DeviceConfig.watts
 
     @property
     def memory_bytes(self) -> int | None:
@@ -106,6 +110,8 @@ class AgentConfig:
     device: DeviceConfig | None = None
     policy: PolicyConfig = PolicyConfig()
     limits: Limits = Limits()
+    models: Path | None = None
+    """Folder of the language models; None for $AUTOGLM_MODELS or ~/.cache/autoglm/models."""
 
 
 def load_config(path: Path) -> AgentConfig:
@@ -131,9 +137,10 @@ def parse_config(text: str, *, folder: Path) -> AgentConfig:
         raise BadConfig(path="syntax", reason=str(error)) from None
     except (ValueError, RecursionError) as error:
         raise BadConfig(path="syntax", reason=f"cannot be read ({type(error).__name__})") from None
-    top = _Table("", values, ("name", "state", "coordinator", "data", "device", "policy", "limits"))
+    top = _Table("", values, ("name", "state", "coordinator", "data", "device", "policy", "limits", "models"))
     coordinator = top.table("coordinator", ("address", "proxy"))
     device = top.table("device", ("class", "cpus", "watts", "meter"))
+    models = top.table("models", ("path",)).optional_text("path")
     config = AgentConfig(
         name=_name(top),
         state=folder / top.text("state"),
@@ -142,7 +149,8 @@ def parse_config(text: str, *, folder: Path) -> AgentConfig:
         data=_data(top, folder),
         device=_device(device) if device.present else None,
         policy=_policy(top.table("policy", ("approval", "minimum_cohort", "release_model", "rules"))),
-        limits=_limits(top.table("limits", ("memory_gb", "hours", "threads"))),
+        limits=_limits(top.table("limits", ("memory_gb", "hours", "threads", "watts"))),
+        models=None if models is None else folder / models,
     )
     if config.data and config.device is not None:
         raise BadConfig(
@@ -279,6 +287,7 @@ def _limits(table: _Table) -> Limits:
         memory_gb=table.number("memory_gb"),
         hours=None if hours is None else _hours(table, hours),
         threads=table.whole("threads", 1, least=1),
+        watts=table.number("watts") or Limits.watts,
     )
 
 

@@ -1,7 +1,7 @@
 """A site's own numbers for one session: from the child's answer to the clear vector that the session masks.
 
 The clear vector never leaves this process; `Contribution` names what a retried session may use again, because the same
-manifest and purpose give the same bits.
+manifest and purpose give the same bits; what a training cost is told as it was the first time.
 """
 
 from __future__ import annotations
@@ -16,28 +16,45 @@ from numpy.typing import NDArray
 
 from autoglm_agent.admission import Admitted
 from autoglm_agent.download import Room
+from autoglm_agent.ledger import Ledger
 from autoglm_agent.line import Line
 from autoglm_agent.residuals import Residuals
 from autoglm_agent.training_body import training_body
-from autoglm_core.canonical import Json
+from autoglm_core.canonical import Json, canonical_json
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.privacy.vectors import ClearVector
+from autoglm_core.training_cost import COST_LAYOUT, TrainingCost
 from autoglm_workloads.child.host import ChildProcess, Reply
 
 Integers = NDArray[np.int64]
 
 
 class Contribution:
-    """Computes one session's clear vector. `secret`: the site's, for rounding; `data`: path of its rows."""
+    """Computes one session's clear vector.
+
+    `secret`: the site's, for rounding; `ledger`: has what its trainings cost; `data`: path of its rows; `watts`: of one
+    busy core of its machine.
+    """
 
     def __init__(
-        self, admitted: Admitted, *, site_id: str, secret: bytes, residuals: Residuals, data: str, seconds: float
+        self,
+        admitted: Admitted,
+        *,
+        site_id: str,
+        secret: bytes,
+        residuals: Residuals,
+        ledger: Ledger,
+        data: str,
+        watts: float,
+        seconds: float,
     ) -> None:
         self._admitted = admitted
         self._site_id = site_id
         self._secret = secret
         self._residuals = residuals
+        self._ledger = ledger
         self._data = data
+        self._watts = watts
         self._seconds = seconds
 
     @property
@@ -62,10 +79,10 @@ class Contribution:
         return await child.call(task, {**self._common(), **meta}, [*constants, *inputs], timeout=self._seconds)
 
     def vector(self, reply: Reply) -> ClearVector:
-        """The child's answer as ring elements of the session; milliseconds of numpy, and of the disk for a residual.
+        """The child's answer as ring elements of the session; milliseconds of numpy, and of the disk for a training.
 
         Raises:
-            NonFiniteUpdate, BadWeight, WrongVector: the answer cannot be summed.
+            NonFiniteUpdate, BadWeight, WrongVector, BadCounters: the answer cannot be summed.
         """
         spec = self._admitted.spec
         weight = int(reply.meta["weight"])
@@ -83,8 +100,15 @@ class Contribution:
             secret=self._secret,
             residuals=self._residuals,
         )
-        tail = _tail(weight, [*reply.blobs[1:], np.array([clipped], "<i8").tobytes()], spec.layout.tail)
+        own = self._cost(reply), np.array([clipped], "<i8").tobytes()
+        tail = _tail(weight, [*reply.blobs[1:], *own], spec.layout.tail)
         return ClearVector(body=body, tail=tail)
+
+    def _cost(self, reply: Reply) -> bytes:
+        """What the training cost, as `COST_LAYOUT`; as it was told first, where it is done again."""
+        training = canonical_json(list(self.key)).decode()
+        cost = self._ledger.first_cost(training, TrainingCost.from_json(reply.meta["cost"]))
+        return COST_LAYOUT.encode(cost.counters()).astype("<i8", copy=False).tobytes()
 
     def _common(self) -> Json:
         return {"study": self._admitted.study.to_json(), "data": self._data}
@@ -100,7 +124,7 @@ class Contribution:
         configurations = [item.configuration.to_json() for item in manifest.items]
         if purpose is Purpose.TRAIN:
             meta = {"configuration": configurations[0], "round": self._admitted.spec.round, "seed": self._seed()}
-            return "train", meta, True
+            return "train", {**meta, "watts": self._watts}, True
         if purpose is Purpose.CALIBRATE:
             return "calibrate", {"configurations": configurations}, False
         meta = {"configurations": configurations, "split": str(manifest.split)}

@@ -40,6 +40,7 @@ from autoglm_agent.incoming import (
 from autoglm_agent.ledger import Ledger, StudyState
 from autoglm_agent.line import Line
 from autoglm_agent.local import listening
+from autoglm_agent.model_delivery import ModelDelivery
 from autoglm_agent.outgoing import AuditHead, SayHello
 from autoglm_agent.probe import DeviceTools
 from autoglm_agent.residuals import Residuals
@@ -99,7 +100,13 @@ class Agent:
         self._children = Children(config, crash_log=state.path / "child-crash.log")
         self._stack.push_async_callback(self._children.close)
         self._decisions = Decisions(
-            config, self._identity.agent_id, self._key, self._ledger, self._line, self._children
+            config,
+            self._identity.agent_id,
+            self._key,
+            self._ledger,
+            self._line,
+            self._children,
+            ModelDelivery(self._line),
         )
         self._residuals = self._open_residuals(state)
         self._tasks = self._make_tasks(config, state)
@@ -140,6 +147,7 @@ class Agent:
                 children=self._children,
                 computations=computations,
                 data_path=lambda name: str(config.data[name].path),
+                watts=config.limits.watts,
             )
         return Tasks(config, ledger=self._ledger, line=self._line, site=site, device=device)
 

@@ -16,6 +16,7 @@ from autoglm_agent.errors import NotInRoster
 from autoglm_agent.incoming import CheckAsked, StudyOffered
 from autoglm_agent.ledger import Ledger, StudyEntry, StudyState
 from autoglm_agent.line import Line
+from autoglm_agent.model_delivery import ModelDelivery
 from autoglm_agent.outgoing import AnswerCheck, DecideRoster, DecideStudy
 from autoglm_agent.policy import judge
 from autoglm_agent.studies import read_study
@@ -24,6 +25,7 @@ from autoglm_core.codes import RefusalCode, RefusedWith, refusal_of
 from autoglm_core.errors import AutoglmError
 from autoglm_core.privacy.keys import SiteKey
 from autoglm_core.privacy.roster import Roster
+from autoglm_workloads.models.needed import needed_model
 
 LOG = logging.getLogger(__name__)
 DECISION_MESSAGE = "study-decision"
@@ -54,6 +56,7 @@ class Decisions:
     ledger: Ledger
     line: Line
     children: Children
+    models: ModelDelivery
 
     async def roster_offered(self, body: bytes) -> None:
         """Remember a roster; in a simulation accept it."""
@@ -124,7 +127,10 @@ class Decisions:
 
     async def _warmed(self, entry: StudyEntry) -> StudyEntry:
         try:
-            await self.children.warm(entry.study_id, read_study(entry.body))
+            study = read_study(entry.body)
+            if self.config.device is None:
+                await self.models.bring(entry.study_id, study)
+            await self.children.warm(entry.study_id, study)
         except Exception as error:
             LOG.warning("study %s cannot run here: %s", entry.study_id, error)
             await self.children.forget(entry.study_id)
@@ -145,6 +151,9 @@ class Decisions:
             code = judge(self.config, study, roster_accepted=bool(rosters) and rosters[-1].accepted)
             if code not in (RefusalCode.OK, *WAITING):
                 return code, ""
+            needed = needed_model(study)
+            if needed is not None and needed.served and not needed.here:
+                return code, ""  # it comes with an approval; without its tokenizer no row can be read
             await self.children.try_data(study)
         except Exception as error:
             LOG.warning("dry run: %s", error)

@@ -17,6 +17,8 @@ from autoglm_agent.config import AgentConfig
 from autoglm_agent.state import StateFolder
 from autoglm_core.errors import AutoglmError
 from autoglm_workloads.child.host import ChildProcess
+from autoglm_workloads.models.place import shelf_folder
+from autoglm_workloads.models.shelf import shelved
 
 LOW_DISK_BYTES = 10**9
 SKEW = timedelta(minutes=2)
@@ -45,6 +47,8 @@ async def examine(config: AgentConfig) -> AsyncIterator[Finding]:
         text = "found" if readable else "its file is not there: correct `path` in agent.toml"
         yield Finding(f"data {source.name}", readable, text)
     yield _frameworks(config)
+    if config.device is None:
+        yield _models()
     yield await _sandbox(config)
 
 
@@ -123,6 +127,15 @@ def _frameworks(config: AgentConfig) -> Finding:
     if missing:
         return Finding("training", False, f"{' and '.join(missing)} not installed: pip install 'autoglm[train]'")
     return Finding("training", True, "ok")
+
+
+def _models() -> Finding:
+    """The shelf of language models; without one, studies of tables and images run all the same."""
+    names = [model.name for model in shelved()]
+    missing = [name for name in ("transformers", "tokenizers", "safetensors") if find_spec(name) is None]
+    if names and missing:
+        return Finding("models", False, f"{' and '.join(missing)} not installed: pip install 'autoglm[train]'")
+    return Finding("models", True, f"{', '.join(names) or 'none'} on the shelf {shelf_folder()}")
 
 
 async def _sandbox(config: AgentConfig) -> Finding:

@@ -20,6 +20,7 @@ from autoglm_core.codes import RefusalCode
 from autoglm_core.privacy.errors import UnmaskIncomplete
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.privacy.site_events import RecordRelease
+from autoglm_core.training_cost import TrainingCost
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rosters (hash TEXT PRIMARY KEY, body BLOB NOT NULL, accepted INTEGER NOT NULL DEFAULT 0,
@@ -31,6 +32,7 @@ CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NUL
 CREATE TABLE IF NOT EXISTS sessions (session_id BLOB PRIMARY KEY, study_id TEXT NOT NULL, vector TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS releases (model TEXT NOT NULL, purpose TEXT NOT NULL, survivors TEXT NOT NULL,
     models TEXT NOT NULL, input TEXT NOT NULL, PRIMARY KEY (model, purpose));
+CREATE TABLE IF NOT EXISTS costs (training TEXT PRIMARY KEY, cost TEXT NOT NULL);
 """
 MOST_UNANSWERED = 256
 """Rosters that nobody accepted, and studies that nobody approved or withdrew: the newest stay."""
@@ -213,6 +215,15 @@ class Ledger:
                 "INSERT OR IGNORE INTO releases (model, purpose, survivors, models, input) VALUES (?, ?, ?, ?, ?)",
                 [(model, purpose, survivors, models, kept) for model in release.models],
             )
+
+    def first_cost(self, training: str, cost: TrainingCost) -> TrainingCost:
+        """What the training of that name cost when it was done first; `cost` where this is the first time.
+
+        Done again it costs other joules, and a release is not repeated over another input. So it is told as it was.
+        """
+        self._write("INSERT OR IGNORE INTO costs VALUES (?, ?)", (training, json.dumps(cost.to_json())))
+        ((first,),) = self._read("SELECT cost FROM costs WHERE training = ?", (training,))
+        return TrainingCost.from_json(json.loads(first))
 
     def releases(self, subjects: Sequence[str], purpose: Purpose) -> list[RecordRelease]:
         """What was released before for any of `subjects` under `purpose`."""

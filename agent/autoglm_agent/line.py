@@ -44,6 +44,28 @@ class Connected(Protocol):
         ...
 
 
+class Incoming(Protocol):
+    """An artifact on its way in, see `Download`."""
+
+    @property
+    def offset(self) -> int:
+        """Bytes that are here."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Whether all are."""
+        ...
+
+    def begin(self) -> None:
+        """A new call."""
+        ...
+
+    def add(self, total: int, data: bytes) -> None:
+        """One chunk."""
+        ...
+
+
 class Line:
     """Sends through whatever connection there is at the moment."""
 
@@ -87,14 +109,19 @@ class Line:
         if sha256 in self._kept:
             self._kept.move_to_end(sha256)
             return self._kept[sha256]
-        download, delays = Download(sha256, room), Backoff()
-        while not await self._receive(sha256, download, study):  # noqa: ASYNC110
-            await asyncio.sleep(delays.next())
+        download = Download(sha256, room)
+        await self.fetch_file(sha256, download, study=study)
         data = await asyncio.to_thread(download.finish)
         self._keep(sha256, data)
         return data
 
-    async def _receive(self, sha256: str, download: Download, study: str) -> bool:
+    async def fetch_file(self, sha256: str, download: Incoming, *, study: str) -> None:
+        """As `fetch`, into whatever takes the bytes, which are neither checked nor kept here."""
+        delays = Backoff()
+        while not await self._receive(sha256, download, study):  # noqa: ASYNC110
+            await asyncio.sleep(delays.next())
+
+    async def _receive(self, sha256: str, download: Incoming, study: str) -> bool:
         """Add what is missing; whether it is complete."""
         request = self._egress.admit_fetch(FetchArtifact(sha256, download.offset, study))
         download.begin()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from autoglm_agent.config import AgentConfig, Approval, Rule
 from autoglm_agent.studies import installed_workload
 from autoglm_core.codes import RefusalCode, RefusedWith
+from autoglm_workloads.models.needed import needed_model
 
 if TYPE_CHECKING:
     from autoglm_core.study import Study
@@ -35,6 +36,8 @@ def require_possible(config: AgentConfig, study: Study) -> None:
         return
     source = config.data.get(study.data)
     _require(source is not None and source.workload == study.workload, RefusalCode.UNKNOWN_DATA)
+    needed = needed_model(study)
+    _require(needed is None or needed.here or needed.served, RefusalCode.MODEL_MISSING)
     if not study.protection.secure_sum:
         _require(config.policy.release_model, RefusalCode.SECURE_SUM_OFF)
         return

@@ -26,7 +26,9 @@ MOST_THREADS = 256
 MOST_AXES = 8
 LARGEST_AXIS = 2**31
 _FILES = ("artifact", "inputs", "outputs")
-_ITEM = {"key": str, "threads": int, "input_shape": list, "output_shape": list} | dict.fromkeys(_FILES, str)
+_INPUT_TYPES = ("float32", "int64")
+_SHAPES = ("input_shape", "output_shape")
+_ITEM = {"key": str, "threads": int, "input_type": str} | dict.fromkeys(_SHAPES, list) | dict.fromkeys(_FILES, str)
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -79,7 +81,7 @@ def read_manifest(data: bytes) -> Json:
     for item in (*value["items"], value["reference"]):
         _require(isinstance(item, dict) and {name: type(entry) for name, entry in item.items()} == _ITEM)
         _require(all(_HASH.fullmatch(item[name]) for name in _FILES) and 0 < item["threads"] <= MOST_THREADS)
-        _require(all(_is_shape(item[name]) for name in ("input_shape", "output_shape")))
+        _require(all(_is_shape(item[name]) for name in _SHAPES) and item["input_type"] in _INPUT_TYPES)
     return dict(value)
 
 

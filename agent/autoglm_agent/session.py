@@ -53,7 +53,7 @@ _ENVELOPE = 512
 
 @dataclass(frozen=True)
 class SiteTools:
-    """What every session of a site works with."""
+    """What every session of a site works with. `watts`: of one busy core of its machine."""
 
     site_id: str
     key: SiteKey
@@ -64,6 +64,7 @@ class SiteTools:
     children: Children
     computations: Computations
     data_path: Callable[[str], str]
+    watts: float
 
 
 class SessionRun:
@@ -205,7 +206,9 @@ class SessionRun:
             site_id=tools.site_id,
             secret=tools.secret,
             residuals=tools.residuals,
+            ledger=tools.ledger,
             data=tools.data_path(admitted.study.data),
+            watts=tools.watts,
             seconds=self._lease.total_seconds(),
         )
         child = tools.children.of_study(spec.study_id)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autoglm_coordinator.report.tasks import TABLE as REPORT_TASKS
 from autoglm_coordinator.sampler.tasks import TABLE as SAMPLER_TASKS
@@ -26,6 +27,10 @@ Blobs = Sequence[bytes]
 Answer = tuple[Json, list[bytes]]
 PROBE_ROWS = 8
 """Synthetic rows on which a device must agree with the reference runtime."""
+PROBE_OUTPUT_BYTES = 16 * 2**20
+"""Of the reference runtime's outputs: logits of every token over a vocabulary are tens of megabytes a row, then fewer
+rows are compared.
+"""
 
 
 def initial(meta: Json, blobs: Blobs) -> Answer:
@@ -58,7 +63,7 @@ def export_calibration(meta: Json, blobs: Blobs) -> Answer:
 def export_shape(meta: Json, blobs: Blobs) -> Answer:
     """A variant's shape with random weights, probe inputs, and the reference runtime's outputs on them.
 
-    Blobs: the model, the inputs (float32), the expected outputs (float32).
+    Blobs: the model, the inputs (of `input_type`, float32 or int64), the expected outputs (float32 of any rank).
     """
     study, workload = _study(meta)
     side, configuration = workload.model_side, Configuration.from_json(meta["configuration"])
@@ -67,19 +72,21 @@ def export_shape(meta: Json, blobs: Blobs) -> Answer:
     exported = side.export(
         study, configuration, weights, side.probe_constants(study), side.probe_histograms(study, configuration)
     )
-    inputs = side.probe_inputs(study, PROBE_ROWS)
     answer, models = _exported(exported)
-    outputs = _reference_outputs(exported.model, inputs)
-    answer |= {"input_shape": list(inputs.shape), "output_shape": list(outputs.shape)}
+    inputs, outputs = _reference_rows(exported.model, side.probe_inputs(study, PROBE_ROWS))
+    answer |= {"input_type": inputs.dtype.name, "input_shape": list(inputs.shape), "output_shape": list(outputs.shape)}
     return answer, [*models, inputs.tobytes(), outputs.tobytes()]
 
 
-def _reference_outputs(model: bytes, inputs: np.ndarray) -> np.ndarray:
+def _reference_rows(model: bytes, inputs: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """The rows of `inputs` that a device is asked for, and their outputs."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    outputs = session.run(None, {session.get_inputs()[0].name: inputs})
-    return np.asarray(outputs[0], dtype=np.float32)
+    name = session.get_inputs()[0].name
+    row = session.run(None, {name: inputs[:1]})[0]
+    inputs = inputs[: max(1, PROBE_OUTPUT_BYTES // row.nbytes)]
+    return inputs, np.asarray(session.run(None, {name: inputs})[0], dtype=np.float32)
 
 
 def _study(meta: Json) -> tuple[Study, Workload]:

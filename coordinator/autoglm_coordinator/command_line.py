@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from autoglm_coordinator.config import CoordinatorConfig, load_config
@@ -14,6 +15,8 @@ from autoglm_coordinator.daemon import Ports, serve
 from autoglm_coordinator.initialise import CONFIG_NAME, initialise, operator_token
 from autoglm_core.errors import AutoglmError, Kind
 from autoglm_workloads.child.sandbox import hide_memory
+from autoglm_workloads.models import command_line
+from autoglm_workloads.models.place import use_shelf
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +47,24 @@ def _parser() -> argparse.ArgumentParser:
     token = verbs.add_parser("operator-token", help="a new operator token, while the daemon is stopped")
     token.add_argument("--state", type=Path, required=True, help="the folder that init made")
     token.set_defaults(run=_operator_token)
+    _models(verbs)
     return parser
+
+
+def _models(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "the language models of this machine, which studies name by their content"
+    inner = verbs.add_parser("models", help=text).add_subparsers(required=True, metavar="ACTION")
+    for action, meaning in command_line.ACTIONS.items():
+        leaf = inner.add_parser(action, help=meaning)
+        command_line.add_arguments(leaf, action, source="coordinator")
+        leaf.add_argument("--state", type=Path, help=f"the folder that init made; its {CONFIG_NAME} may name the shelf")
+        leaf.set_defaults(run=partial(_run_models, action))
+
+
+def _run_models(action: str, options: argparse.Namespace) -> int:
+    if options.state is not None:
+        use_shelf(load_config(options.state / CONFIG_NAME).models)
+    return command_line.run(action, options)
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -70,6 +90,7 @@ def _run(options: argparse.Namespace) -> int:
     config = load_config(options.config or options.state / CONFIG_NAME)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     hide_memory()
+    use_shelf(config.models)
     asyncio.run(serve(config, ready=lambda ports: _announce(config, ports)))
     return 0
 

@@ -16,6 +16,8 @@ gather = "60s"                     # waiting for a whole cohort, where a smaller
 absence = "1h"                     # waiting for sites without whom no cohort is large enough; then the study fails
 [uploads]
 memory_mb = 64                     # masked vectors on their way in, all sessions together; one always fits
+[models]
+path = "/srv/models"               # language models; default: $AUTOGLM_MODELS, else ~/.cache/autoglm/models
 """
 
 from __future__ import annotations
@@ -79,6 +81,7 @@ class CoordinatorConfig:
     store_url: str | None = None
     deadlines: DeadlineConfig = field(default_factory=DeadlineConfig)
     upload_bytes: int = UPLOAD_BYTES
+    models: Path | None = None
 
     @property
     def join_address(self) -> str:
@@ -128,11 +131,12 @@ def load_config(path: Path) -> CoordinatorConfig:
 
 def parse_config(table: Mapping[str, Any], *, folder: Path) -> CoordinatorConfig:
     """The configuration that `table` describes. Raises `BadConfig`."""
-    root = _Section(table, "", ("deployment", "address", "state", "listen", "store", "deadlines", "uploads"))
+    root = _Section(table, "", ("deployment", "address", "state", "listen", "store", "deadlines", "uploads", "models"))
     listen = root.section("listen", ("host", "join_port", "port"))
     store = root.section("store", ("url",))
     deadlines = root.section("deadlines", ("work", "answer", "gather", "absence"))
     uploads = root.section("uploads", ("memory_mb",))
+    models = root.section("models", ("path",)).get("path", "")
     config = CoordinatorConfig(
         deployment=root.required("deployment"),
         address=root.required("address"),
@@ -150,6 +154,7 @@ def parse_config(table: Mapping[str, Any], *, folder: Path) -> CoordinatorConfig
             absence=deadlines.duration("absence", DeadlineConfig.absence),
         ),
         upload_bytes=uploads.get("memory_mb", UPLOAD_BYTES // 10**6) * 10**6,
+        models=folder / models if models else None,
     )
     check_config(config)
     return config

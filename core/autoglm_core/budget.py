@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
 
 MOST_TRIALS = 1_000_000
 MOST_BYTES = 10**18
+MOST_JOULES = 10**15
 MOST_GAIN = 1_000_000.0
-KEYS = ("trials", "wall", "bytes", "gain")
+KEYS = ("trials", "wall", "bytes", "energy", "gain")
 WALL = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(s|m|min|h|d)")
 SECONDS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 SIZE = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,6})?)\s*(B|kB|MB|GB|TB)")
 BYTES = {"TB": 10**12, "GB": 10**9, "MB": 10**6, "kB": 10**3, "B": 1}
+ENERGY = re.compile(r"([0-9]{1,16}(?:\.[0-9]{1,6})?)\s*(J|kJ|MJ|Wh|kWh)")
+JOULES = {"MJ": 10**6, "kJ": 10**3, "J": 1, "Wh": 3600, "kWh": 3_600_000}
 GAIN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*%\s*per\s+(minute|hour|day)")
 HOURS = {"minute": Fraction(1, 60), "hour": Fraction(1), "day": Fraction(24)}
 
@@ -34,6 +38,7 @@ class Budget:
         trials: begun.
         wall: time.
         bytes: that all sites together sent and received.
+        energy: joules that all sites together spend on training, measured and modelled ones.
         gain: least expected gain of the best next suggestion, in % of the present hypervolume per hour of its predicted
             cost; six decimals count.
     """
@@ -41,6 +46,7 @@ class Budget:
     trials: int
     wall: timedelta | None = None
     bytes: int | None = None
+    energy: int | None = None
     gain: float | None = None
 
     def __post_init__(self) -> None:
@@ -50,6 +56,8 @@ class Budget:
             raise StudyError(("budget", "wall"), "must be above 0")
         if self.bytes is not None and not 0 < self.bytes <= MOST_BYTES:
             raise StudyError(("budget", "bytes"), f"must be above 0 and at most {MOST_BYTES // 10**12} TB")
+        if self.energy is not None and not 0 < self.energy <= MOST_JOULES:
+            raise StudyError(("budget", "energy"), f"must be above 0 and at most {MOST_JOULES // 10**6} MJ")
         if self.gain is not None:
             object.__setattr__(self, "gain", round(self.gain, 6))
             if not 0 < self.gain <= MOST_GAIN:
@@ -61,7 +69,8 @@ class Budget:
         return {
             "trials": self.trials,
             "wall": None if self.wall is None else _short(self.wall.total_seconds()) + "s",
-            "bytes": None if self.bytes is None else _size(self.bytes),
+            "bytes": None if self.bytes is None else _whole(self.bytes, BYTES),
+            "energy": None if self.energy is None else _whole(self.energy, JOULES),
             "gain": None if self.gain is None else _short(self.gain) + "% per hour",
         }
 
@@ -72,6 +81,7 @@ def parse_budget(budget: Section) -> Budget:
         trials=budget.integer("trials"),
         wall=_wall(budget) if "wall" in budget else None,
         bytes=_bytes(budget) if "bytes" in budget else None,
+        energy=_energy(budget) if "energy" in budget else None,
         gain=_gain(budget) if "gain" in budget else None,
     )
 
@@ -80,10 +90,10 @@ def _short(number: float) -> str:
     return f"{number:.6f}".rstrip("0").rstrip(".")
 
 
-def _size(count: int) -> str:
-    """With the largest unit of which it is a whole number."""
-    unit = next(unit for unit, factor in BYTES.items() if count % factor == 0)
-    return f"{count // BYTES[unit]}{unit}"
+def _whole(count: int, units: Mapping[str, int]) -> str:
+    """With the first of `units` of which it is a whole number; the largest come first."""
+    unit = next(unit for unit, factor in units.items() if count % factor == 0)
+    return f"{count // units[unit]}{unit}"
 
 
 def _wall(section: Section) -> timedelta:
@@ -95,10 +105,19 @@ def _wall(section: Section) -> timedelta:
 def _bytes(section: Section) -> int:
     wanted = "must be a size with its unit, such as 500MB, 2GB or 1.5TB (powers of 1000)"
     number, unit = _read(SIZE, section.take("bytes"), section.at("bytes"), wanted)
-    count = number * BYTES[unit]
-    if count.denominator != 1:
-        raise StudyError(section.at("bytes"), "must be a whole number of bytes")
-    return int(count)
+    return _count(number * BYTES[unit], section.at("bytes"), "bytes")
+
+
+def _energy(section: Section) -> int:
+    wanted = "must be an energy with its unit, such as 500kJ, 2MJ or 1.5kWh"
+    number, unit = _read(ENERGY, section.take("energy"), section.at("energy"), wanted)
+    return _count(number * JOULES[unit], section.at("energy"), "joules")
+
+
+def _count(number: Fraction, place: Place, what: str) -> int:
+    if number.denominator != 1:
+        raise StudyError(place, f"must be a whole number of {what}")
+    return int(number)
 
 
 def _gain(section: Section) -> float:

@@ -35,6 +35,8 @@ class RefusalCode(StrEnum):
     DATA_MISSING = "data-missing"
     DATA_EMPTY = "data-empty"
     SCHEMA_MISMATCH = "schema-mismatch"
+    # the model
+    MODEL_MISSING = "model-missing"
     # the session
     OLD_EPOCH = "old-epoch"
     SESSION_REUSED = "session-reused"
@@ -57,6 +59,7 @@ class RefusalCode(StrEnum):
     CHILD_DIED = "child-died"
     TIMED_OUT = "timed-out"
     MEASUREMENT_FAILED = "measurement-failed"
+    TOO_SLOW = "too-slow"
     BUSY = "busy"
     DRAINING = "draining"
     CANCELLED = "cancelled"
@@ -84,6 +87,8 @@ HINTS: Mapping[RefusalCode, str] = {
     RefusalCode.DATA_MISSING: "the data file cannot be opened there: run `autoglm-agent data check` there",
     RefusalCode.DATA_EMPTY: "the data file has no usable row: run `autoglm-agent data check` there",
     RefusalCode.SCHEMA_MISMATCH: "the data has another schema: run `autoglm-agent data check` there",
+    RefusalCode.MODEL_MISSING: "the study's language model is not on its shelf: its administrator runs "
+    "`autoglm-agent models fetch NAME@REVISION` as `autoglm-agent show` prints it, then `autoglm-agent approve`",
     RefusalCode.OLD_EPOCH: "the coordinator runs from an older store than before: restore the newest",
     RefusalCode.SESSION_REUSED: "a session id was used twice: start a new session",
     RefusalCode.SPEC_REFUSED: "the session's protection is below what the accepted roster demands",
@@ -104,6 +109,7 @@ HINTS: Mapping[RefusalCode, str] = {
     RefusalCode.CHILD_DIED: "the training process ended; " + _SEE_LOG,
     RefusalCode.TIMED_OUT: "the task took longer than its lease",
     RefusalCode.MEASUREMENT_FAILED: "the model could not be measured there; " + _SEE_LOG,
+    RefusalCode.TOO_SLOW: "the model is too slow there to be measured: choose a smaller model or a shorter input",
     RefusalCode.BUSY: "it works on another task",
     RefusalCode.DRAINING: "it is being stopped",
     RefusalCode.CANCELLED: "the task was cancelled",
@@ -149,10 +155,11 @@ _BY_ERROR: Mapping[str, RefusalCode] = {
     "task-timed-out": RefusalCode.TIMED_OUT,
     "child-out-of-memory": RefusalCode.MEMORY,
     "bad-outputs": RefusalCode.MEASUREMENT_FAILED,
-    "too-few-samples": RefusalCode.MEASUREMENT_FAILED,
+    "too-few-samples": RefusalCode.TOO_SLOW,
     "bad-measure-task": RefusalCode.BAD_MANIFEST,
     "external-data": RefusalCode.BAD_MANIFEST,
     "bad-model": RefusalCode.BAD_MANIFEST,
+    "model-damaged": RefusalCode.MODEL_MISSING,
     "meter-unavailable": RefusalCode.MEASUREMENT_FAILED,
     "unknown-meter": RefusalCode.MEASUREMENT_FAILED,
 }

@@ -7,7 +7,7 @@ workload (accuracy and the like) are fractions already and stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isclose, isfinite
@@ -37,14 +37,30 @@ EXACT_METRICS = ("size_mb", "parameters")
 """Known of every exported model, without measuring."""
 COST_METRICS = (*DEVICE_METRICS, *EXACT_METRICS)
 """Minimized by default; divided by the reference configuration's figure in a weighted sum."""
-FRACTIONS = ("accuracy", "balanced_accuracy", "auroc")
+FRACTIONS = (
+    "accuracy", "balanced_accuracy", "auroc", "f1", "precision", "recall", "macro_f1", "token_accuracy",
+    "exact_match", "token_f1", "rouge_l", "bleu", "chrf",
+)  # fmt: skip
 """Figures of a model that lie between 0 and 1."""
-MINIMIZED = frozenset((*COST_METRICS, "loss"))
+LOSSES = ("loss", "mean_site_loss", "perplexity", "bits_per_token")
+SPREADS = ("accuracy_spread", "f1_spread", "loss_spread", "token_f1_spread")
+"""Of a figure over sites: the less, the more alike a model serves them."""
+MINIMIZED = frozenset((*COST_METRICS, *LOSSES, *SPREADS))
 
 
 def usual_direction(metric: str) -> Direction:
     """The direction of `metric` where the study names none."""
-    return Direction.MINIMIZE if metric in MINIMIZED else Direction.MAXIMIZE
+    return Direction.MINIMIZE if _has(MINIMIZED, metric) else Direction.MAXIMIZE
+
+
+def is_fraction(metric: str) -> bool:
+    """Whether `metric` lies between 0 and 1."""
+    return _has(FRACTIONS, metric)
+
+
+def _has(metrics: Collection[str], metric: str) -> bool:
+    """Whether `metric` is one of `metrics`, or that of a task: `entities_f1` is an f1. See `tasks_schema.of_task`."""
+    return metric in metrics or metric.partition("_")[2] in metrics
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,19 @@
 """A schema from its declaration.
 
 A table's columns are a mapping in file order, `age: number`, `cp: [1, 2, 3, 4]` (a category), `ca: ignore`,
-`diagnosis: label`, or a list of `{name, kind, categories}`. Classes are a mapping `{healthy: [0], ill: [1, 2, 3, 4]}`
-or a list of pairs; raw values may be written as numbers.
+`diagnosis: label`, or a list of `{name, kind, categories}`. Raw values may be written as numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from autoglm_core.schema import Column, ColumnKind, ImageSchema, LabelColumn, MissingRows, Schema, TableSchema
-from autoglm_core.section import Section, as_list, as_text, mismatch, one_of, texts
-from autoglm_core.study_error import Place, StudyError
+from autoglm_core.parse_label import parse_label, raw_values
+from autoglm_core.parse_tasks_schema import parse_tasks_schema
+from autoglm_core.parse_text_schema import parse_text_schema
+from autoglm_core.schema import Column, ColumnKind, ImageSchema, MissingRows, Schema, TableSchema
+from autoglm_core.section import Section, as_list, as_text, one_of
+from autoglm_core.study_error import Place
 
 KINDS = tuple(str(kind) for kind in ColumnKind)
 
@@ -24,12 +26,16 @@ def parse_schema(value: object, place: Place = ("schema",)) -> Schema:
     """
     if isinstance(value, Mapping) and value.get("form") == "image":
         return _image(Section(value, place, ("form", "height", "width", "channels", "scale", "classes")))
+    if isinstance(value, Mapping) and value.get("form") == "text":
+        return parse_text_schema(value, place)
+    if isinstance(value, Mapping) and value.get("form") == "tasks":
+        return parse_tasks_schema(value, place)
     section = Section(value, place, ("form", "columns", "label", "missing", "missing_rows", "header"))
-    section.word("form", ("table", "image"))
+    section.word("form", ("table", "image", "text", "tasks"))
     return TableSchema(
         columns=_columns(section.take("columns"), section.at("columns")),
-        label=_label(section.take("label"), section.at("label")),
-        missing=_raw_values(section.items("missing"), section.at("missing")),
+        label=parse_label(section.take("label"), section.at("label")),
+        missing=raw_values(section.items("missing"), section.at("missing")),
         missing_rows=MissingRows(section.word("missing_rows", ("drop", "impute"), "drop")),
         header=section.boolean("header", True),
     )
@@ -41,7 +47,7 @@ def _image(section: Section) -> ImageSchema:
         width=section.integer("width"),
         channels=section.integer("channels", 1),
         scale=section.number("scale", 255.0),
-        classes=_raw_values(section.take("classes"), section.at("classes")),
+        classes=raw_values(section.take("classes"), section.at("classes")),
     )
 
 
@@ -53,39 +59,11 @@ def _columns(value: object, place: Place) -> tuple[Column, ...]:
 
 def _column(name: str, use: object, place: Place) -> Column:
     if isinstance(use, list | tuple):
-        return Column(name, ColumnKind.CATEGORY, _raw_values(use, place))
+        return Column(name, ColumnKind.CATEGORY, raw_values(use, place))
     return Column(name, ColumnKind(one_of(use, KINDS, place)))
 
 
 def _listed_column(value: object, place: Place) -> Column:
     section = Section(value, place, ("name", "kind", "categories"))
-    categories = _raw_values(section.items("categories"), section.at("categories"))
+    categories = raw_values(section.items("categories"), section.at("categories"))
     return Column(section.text("name"), ColumnKind(section.word("kind", KINDS)), categories)
-
-
-def _label(value: object, place: Place) -> LabelColumn:
-    section = Section(value, place, ("name", "classes"))
-    classes, at = section.take("classes"), section.at("classes")
-    if isinstance(classes, Mapping):
-        pairs = [(as_text(name, at), raw, (*at, as_text(name, at))) for name, raw in classes.items()]
-    else:
-        pairs = [_pair(item, (*at, number)) for number, item in enumerate(as_list(classes, at))]
-    return LabelColumn(section.text("name"), tuple((name, _raw_values(raw, where)) for name, raw, where in pairs))
-
-
-def _pair(value: object, place: Place) -> tuple[str, object, Place]:
-    items = as_list(value, place)
-    if len(items) != 2:
-        raise StudyError(place, "must be a class name and the list of its raw values")
-    return as_text(items[0], (*place, 0)), items[1], (*place, 1)
-
-
-def _raw_values(value: object, place: Place) -> tuple[str, ...]:
-    """Texts as they stand in a file; whole numbers may be written without quotes."""
-    return texts([_raw(item, (*place, number)) for number, item in enumerate(as_list(value, place))], place)
-
-
-def _raw(value: object, place: Place) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise mismatch(place, "text or a whole number", value)
-    return str(value)

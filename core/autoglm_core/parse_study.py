@@ -5,7 +5,7 @@ What only a workload knows, its version and its metrics, is passed in as `Worklo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoglm_core.budget import KEYS as BUDGET_KEYS
@@ -41,11 +41,11 @@ MOST_CONSTRAINTS = 100
 class WorkloadFacts:
     """What a study is checked against.
 
-    `metrics`: those that the workload's `score` yields; None leaves metrics unchecked.
+    `metrics`: those that the workload's `score` yields for a study; None leaves metrics unchecked.
     """
 
     version: int = 1
-    metrics: tuple[str, ...] | None = None
+    metrics: Callable[[Study], Collection[str]] | None = None
 
 
 def parse_study(value: object, workload: WorkloadFacts | None = None) -> Study:
@@ -82,7 +82,7 @@ def parse_study(value: object, workload: WorkloadFacts | None = None) -> Study:
         public_data=section.boolean("public_data", False),
     )
     if facts.metrics is not None:
-        check_metrics(study, facts.metrics)
+        check_metrics(study, facts.metrics(study))
     return study
 
 

@@ -33,6 +33,7 @@ class How(StrEnum):
     """One of Optuna's samplers suggested it; they do not say why."""
 
 
+FIGURES = ("log_gain", "feasible", "seconds", "joules")
 DIGITS = 6
 """Significant digits of what is told: enough to read, and the same in every process; sums differ in their last ones."""
 
@@ -43,7 +44,8 @@ class Reason:
 
     `predicted`: mean and standard deviation in the metric's own unit, by label: the metric, or `class/metric` where
     it is one device class's own. `log_gain`: the acquisition function's value, the logarithm of an expected gain in
-    hypervolume. `feasible`: probability that every outcome constraint is met. `seconds`: predicted wall time.
+    hypervolume. `feasible`: probability that every outcome constraint is met. `seconds`: predicted wall time. `joules`:
+    what its TUNE is expected to take at all sites, where the study limits them and its TUNE is still to be run.
     """
 
     how: How
@@ -51,6 +53,7 @@ class Reason:
     log_gain: float | None = None
     feasible: float | None = None
     seconds: float | None = None
+    joules: float | None = None
 
     def __post_init__(self) -> None:
         kept = {
@@ -60,7 +63,7 @@ class Reason:
         }
         object.__setattr__(self, "how", How(self.how))
         object.__setattr__(self, "predicted", MappingProxyType(kept))
-        for name in ("log_gain", "feasible", "seconds"):
+        for name in FIGURES:
             figure = getattr(self, name)
             object.__setattr__(self, name, None if figure is None or not math.isfinite(figure) else told(figure))
 
@@ -71,7 +74,7 @@ class Reason:
             value["predicted"] = {
                 label: {"mean": mean, "deviation": deviation} for label, (mean, deviation) in self.predicted.items()
             }
-        figures = {"log_gain": self.log_gain, "feasible": self.feasible, "seconds": self.seconds}
+        figures = {name: getattr(self, name) for name in FIGURES}
         return value | {name: figure for name, figure in figures.items() if figure is not None}
 
     @classmethod
@@ -82,9 +85,7 @@ class Reason:
             predicted={
                 label: (entry["mean"], entry["deviation"]) for label, entry in value.get("predicted", {}).items()
             },
-            log_gain=value.get("log_gain"),
-            feasible=value.get("feasible"),
-            seconds=value.get("seconds"),
+            **{name: value.get(name) for name in FIGURES},
         )
 
 

@@ -6,14 +6,28 @@ different models and not notice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from math import isfinite
 
 from autoglm_core.canonical import Json, json_digest
+from autoglm_core.label_column import LabelColumn, check_distinct
 from autoglm_core.study_error import StudyError
+from autoglm_core.tasks_schema import TasksSchema
+from autoglm_core.text_schema import TextSchema
+
+__all__ = [
+    "Column",
+    "ColumnKind",
+    "ImageSchema",
+    "LabelColumn",
+    "MissingRows",
+    "Schema",
+    "TableSchema",
+    "TasksSchema",
+    "TextSchema",
+]
 
 
 class ColumnKind(StrEnum):
@@ -53,35 +67,9 @@ class Column:
         if self.kind is ColumnKind.CATEGORY:
             if len(self.categories) < 2:
                 raise StudyError(place, "a category column needs at least two categories")
-            _check_distinct(self.categories, (*place, "categories"))
+            check_distinct(self.categories, (*place, "categories"))
         elif self.categories:
             raise StudyError(place, f"a column of kind {self.kind} has no categories")
-
-
-@dataclass(frozen=True)
-class LabelColumn:
-    """What is predicted.
-
-    `classes`: (class name, its raw values) in the order of the model's outputs; matched like categories.
-    """
-
-    name: str
-    classes: tuple[tuple[str, tuple[str, ...]], ...]
-
-    def __post_init__(self) -> None:
-        place = ("schema", "label", "classes")
-        if len(self.classes) < 2:
-            raise StudyError(place, "needs at least two classes")
-        _check_distinct([name for name, _ in self.classes], place)
-        for name, values in self.classes:
-            if not values:
-                raise StudyError((*place, name), "needs at least one raw value")
-        _check_distinct([value for _, values in self.classes for value in values], place)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """In the order of the model's outputs."""
-        return tuple(name for name, _ in self.classes)
 
 
 @dataclass(frozen=True)
@@ -100,7 +88,7 @@ class TableSchema:
 
     def __post_init__(self) -> None:
         place = ("schema", "columns")
-        _check_distinct([column.name for column in self.columns], place)
+        check_distinct([column.name for column in self.columns], place)
         labels = [column.name for column in self.columns if column.kind is ColumnKind.LABEL]
         if labels != [self.label.name]:
             raise StudyError(place, f"exactly one column must be of kind label, and it must be {self.label.name!r}")
@@ -108,7 +96,7 @@ class TableSchema:
             raise StudyError(place, "at most one column may be of kind split")
         if not self.features:
             raise StudyError(place, "no column is a number or a category: there is nothing to learn from")
-        _check_distinct(self.missing, ("schema", "missing"))
+        check_distinct(self.missing, ("schema", "missing"))
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -143,10 +131,7 @@ class TableSchema:
                 | ({"categories": list(column.categories)} if column.categories else {})
                 for column in self.columns
             ],
-            "label": {
-                "name": self.label.name,
-                "classes": [[name, list(values)] for name, values in self.label.classes],
-            },
+            "label": self.label.to_json(),
             "missing": list(self.missing),
             "missing_rows": str(self.missing_rows),
             "header": self.header,
@@ -174,7 +159,7 @@ class ImageSchema:
             raise StudyError(("schema", "scale"), "must be above 0")
         if len(self.classes) < 2:
             raise StudyError(("schema", "classes"), "needs at least two classes")
-        _check_distinct(self.classes, ("schema", "classes"))
+        check_distinct(self.classes, ("schema", "classes"))
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -198,12 +183,4 @@ class ImageSchema:
         }
 
 
-Schema = TableSchema | ImageSchema
-
-
-def _check_distinct(names: Iterable[str], place: tuple[str, ...]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise StudyError(place, f"{name!r} stands there twice")
-        seen.add(name)
+Schema = TableSchema | ImageSchema | TextSchema | TasksSchema

@@ -8,6 +8,7 @@ from autoglm_core.configuration import Configuration
 from autoglm_core.counters import CounterField, CounterLayout
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.task import Manifest
+from autoglm_core.training_cost import COST_LAYOUT
 
 if TYPE_CHECKING:
     from autoglm_core.study import Study
@@ -20,7 +21,7 @@ CLIPPED = CounterField("clipped")
 
 
 def session_counters(model_side: ModelSide, study: Study, purpose: Purpose, manifest: Manifest) -> CounterLayout:
-    """`weight`, then the fields of `purpose` under each item's key, then `clipped` for TRAIN.
+    """`weight`, then the fields of `purpose` under each item's key; for TRAIN then what it cost, and `clipped`.
 
     CONSTANTS has no items; its fields carry no prefix.
     """
@@ -29,7 +30,7 @@ def session_counters(model_side: ModelSide, study: Study, purpose: Purpose, mani
         return layout + model_side.constants_layout(study)
     for item in manifest.items:
         layout = layout + _item_layout(model_side, study, purpose, item.configuration).prefixed(item.key)
-    return layout + CounterLayout((CLIPPED,)) if purpose is Purpose.TRAIN else layout
+    return layout + COST_LAYOUT + CounterLayout((CLIPPED,)) if purpose is Purpose.TRAIN else layout
 
 
 def _item_layout(model_side: ModelSide, study: Study, purpose: Purpose, configuration: Configuration) -> CounterLayout:

@@ -17,6 +17,7 @@ from autoglm_core.configuration import Configuration
 from autoglm_core.errors import Conflict
 from autoglm_core.measurement import Measurement, measurements_from_json, measurements_to_json
 from autoglm_core.reason import Reason
+from autoglm_core.training_cost import NO_COST, TrainingCost
 
 
 class TrialState(StrEnum):
@@ -72,7 +73,8 @@ class StageName(StrEnum):
 class StageRecord:
     """One stage of one trial: its content `key`, whether it came from the cache, and wall `seconds`.
 
-    Of a TUNE: its `rounds`, sites `dropped` from them, and `bytes` that all sites sent and received.
+    Of a TUNE: its `rounds`, sites `dropped` from them, `bytes` that all sites sent and received, what training `cost`
+    the sites, and how many parameters are `trained`: those of the vector that is averaged.
     """
 
     name: StageName
@@ -82,6 +84,8 @@ class StageRecord:
     rounds: int = 0
     dropped: int = 0
     bytes: int = 0
+    cost: TrainingCost = NO_COST
+    trained: int = 0
 
     def to_json(self) -> Json:
         """As in result.json."""
@@ -93,6 +97,7 @@ class StageRecord:
         }
         if self.name is StageName.TUNE:
             value |= {"rounds": self.rounds, "dropped": self.dropped, "bytes": self.bytes}
+            value |= {"trained_parameters": self.trained, **_cost_to_json(self.cost)}
         return value
 
     @classmethod
@@ -106,7 +111,25 @@ class StageRecord:
             rounds=value.get("rounds", 0),
             dropped=value.get("dropped", 0),
             bytes=value.get("bytes", 0),
+            cost=_cost_from_json(value),
+            trained=value.get("trained_parameters", 0),
         )
+
+
+def _cost_to_json(cost: TrainingCost) -> Json:
+    """`joules` are all of them, and `modelled_joules` those among them that no meter measured."""
+    return {
+        "site_seconds": cost.seconds,
+        "joules": round(cost.joules, 6),
+        "modelled_joules": cost.modelled,
+        "memory_mb": cost.memory_mb,
+    }
+
+
+def _cost_from_json(value: Json) -> TrainingCost:
+    modelled = value.get("modelled_joules", 0.0)
+    measured = round(value.get("joules", 0.0) - modelled, 6)
+    return TrainingCost(value.get("site_seconds", 0.0), measured, modelled, value.get("memory_mb", 0.0))
 
 
 @dataclass(frozen=True)
@@ -163,15 +186,17 @@ class Trial:
 
 @dataclass(frozen=True)
 class TrialCost:
-    """What a trial took, in wall seconds.
+    """What a trial took.
 
-    `tune_seconds`: of its whole TUNE, which all variants of the tuned model share; `variant_seconds`: what this variant
-    alone added (PROBE, COMPRESS, EVALUATE); `tune_bytes`: what all sites sent and received in the TUNE.
+    `tune_seconds`: wall time of its whole TUNE, which all variants of the tuned model share; `variant_seconds`: what
+    this variant alone added (PROBE, COMPRESS, EVALUATE); `tune_bytes`: what all sites sent and received in the TUNE;
+    `tune_joules`: what they spent on its training, measured and modelled together.
     """
 
     tune_seconds: float
     variant_seconds: float
     tune_bytes: int
+    tune_joules: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -129,8 +129,8 @@ class ModelSide(Protocol):
         """Raise a typed error where the study's model, schema, parameters or metrics do not fit this workload."""
         ...
 
-    def metrics(self) -> tuple[str, ...]:
-        """Metrics that `score` yields, for example accuracy, balanced_accuracy, auroc, loss."""
+    def metrics(self, study: Study) -> tuple[str, ...]:
+        """Metrics that `score` yields for `study`, for example accuracy, balanced_accuracy, auroc, loss."""
         ...
 
     def layout(self, study: Study, tune: Values) -> ParameterLayout:
@@ -197,8 +197,8 @@ class ModelSide(Protocol):
         """Plausible constants for a shape that was never trained."""
         ...
 
-    def probe_inputs(self, study: Study, rows: int) -> NDArray[np.float32]:
-        """Synthetic inputs `(rows, ...)` in the exported model's input form; the same on every call."""
+    def probe_inputs(self, study: Study, rows: int) -> NDArray[np.float32] | NDArray[np.int64]:
+        """Synthetic inputs `(rows, ...)` in the exported model's input form, numbers or token ids; always the same."""
         ...
 
 

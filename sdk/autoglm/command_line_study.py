@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoglm import simulate as simulation
-from autoglm.ending import ending_text, size
+from autoglm.ending import ending_text, energy, size
 from autoglm.errors import ExtraMissing, OutOfRange
 from autoglm.progress import duration, view_for
 from autoglm.results import fronts_text, unit_of
@@ -79,6 +79,7 @@ def _budget(budget: Budget) -> str:
         f"{budget.trials} trials",
         "" if budget.wall is None else duration(budget.wall.total_seconds()),
         "" if budget.bytes is None else f"{size(budget.bytes)} sent and received by all sites",
+        "" if budget.energy is None else f"{energy(budget.energy)} spent on training by all sites",
         "" if budget.gain is None else f"an expected gain under {budget.gain:g}% of the hypervolume per hour",
     ]
     return ", ".join(limit for limit in limits if limit)

@@ -133,6 +133,40 @@ class UnknownDataset(InvalidInput):
         )
 
 
+class ColumnMissing(InvalidInput):
+    """Sites shall be what a column names, and the data has no columns."""
+
+    code = "column-missing"
+
+    def __init__(self, *, column: str) -> None:
+        super().__init__(
+            f"no column {column!r}: a bundled dataset is split by dirichlet or iid, see simulate.sites.split",
+            column=column,
+        )
+
+
+class TextsMissing(NotFound):
+    """The texts that `simulate` shall deal out to sites are not there."""
+
+    code = "texts-missing"
+
+    def __init__(self, *, path: str) -> None:
+        super().__init__(f"there is nothing at {path}: correct simulate.sites.data", path=path)
+
+
+class TooFewSites(InvalidInput):
+    """A column holds fewer values than there shall be sites."""
+
+    code = "too-few-sites"
+
+    def __init__(self, *, found: int, sites: int) -> None:
+        super().__init__(
+            f"the column holds {found} values with training rows, fewer than {sites} sites: lower simulate.sites.count",
+            found=found,
+            sites=sites,
+        )
+
+
 class SiteFileMissing(NotFound):
     """A file that `simulate` shall give to a site does not exist."""
 

@@ -24,6 +24,7 @@ PASSED_ON = (
     "TZ",
     "LD_LIBRARY_PATH",
     "SSL_CERT_FILE",
+    "AUTOGLM_MODELS",
     "COVERAGE_PROCESS_START",
 )
 

@@ -46,6 +46,7 @@ class Growth:
 class Result:
     """A study's outcome so far. `source` is the file's content, unchanged.
 
+    `study_joules`: of training at all sites, of which no meter measured `study_modelled_joules`.
     `objectives`: their metrics. `ranks`: by trial, then device class; 1 is the Pareto front. `growth`: by device class.
     """
 
@@ -54,6 +55,8 @@ class Result:
     stopped: str | None
     study_seconds: float | None
     study_bytes: int | None
+    study_joules: float
+    study_modelled_joules: float
     objectives: tuple[str, ...]
     trials: tuple[Trial, ...]
     fronts: Mapping[str, tuple[FrontPoint, ...]]
@@ -78,6 +81,8 @@ class Result:
                 stopped=value.get("stopped"),
                 study_seconds=value.get("study_seconds"),
                 study_bytes=value.get("study_bytes"),
+                study_joules=value.get("study_joules", 0.0),
+                study_modelled_joules=value.get("study_modelled_joules", 0.0),
                 objectives=tuple(str(objective["name"]) for objective in value["objectives"]),
                 trials=tuple(Trial.from_json(trial) for trial in value["trials"]),
                 fronts={name: tuple(map(_front_point, points)) for name, points in value["fronts"].items()},

@@ -22,7 +22,13 @@ DRAWS = 100
 
 
 def dirichlet_split(
-    labels: NDArray[np.generic], *, sites: int, alpha: float, seed: int, smallest: int = SMALLEST_SITE
+    labels: NDArray[np.generic],
+    *,
+    sites: int,
+    alpha: float,
+    seed: int,
+    smallest: int = SMALLEST_SITE,
+    parts: NDArray[np.generic] | None = None,
 ) -> list[NDArray[np.intp]]:
     """Row numbers of each site, ascending; together every row once.
 
@@ -31,31 +37,56 @@ def dirichlet_split(
         sites: how many.
         alpha: concentration; above 0, the smaller the more unequal.
         seed: of the generator; the same seed gives the same split.
-        smallest: rows that every site must get.
+        smallest: rows of the first part that every site must get.
+        parts: `(n_rows,)` part of a published split that each row is in, the training part the least. All parts of a
+            class are dealt out with the same shares, so that a site is tested on classes that it trains on.
 
     Raises:
         SplitImpossible: no drawn split gives every site `smallest` rows.
     """
     generator = np.random.default_rng(seed)
+    parts = np.zeros(labels.size, np.intp) if parts is None else parts
+    first = parts == parts.min(initial=0)
     for _ in range(DRAWS):
-        owners = _draw_owners(labels, sites=sites, alpha=alpha, generator=generator)
-        if np.bincount(owners, minlength=sites).min() >= smallest:
+        owners = _draw_owners(labels, parts, sites=sites, alpha=alpha, generator=generator)
+        if np.bincount(owners[first], minlength=sites).min() >= smallest:
             return [np.flatnonzero(owners == site) for site in range(sites)]
-    raise SplitImpossible(rows=labels.size, sites=sites, smallest=smallest)
+    raise SplitImpossible(rows=int(first.sum()), sites=sites, smallest=smallest)
 
 
 def _draw_owners(
-    labels: NDArray[np.generic], *, sites: int, alpha: float, generator: np.random.Generator
+    labels: NDArray[np.generic],
+    parts: NDArray[np.generic],
+    *,
+    sites: int,
+    alpha: float,
+    generator: np.random.Generator,
 ) -> NDArray[np.intp]:
     """`(n_rows,)` site of each row."""
     owners = np.empty(labels.size, dtype=np.intp)
     for label in np.unique(labels):
-        rows = generator.permutation(np.flatnonzero(labels == label))
-        shares = generator.dirichlet(np.full(sites, alpha))
-        cuts = np.rint(np.cumsum(shares)[:-1] * rows.size).astype(np.intp)
-        for site, part in enumerate(np.split(rows, cuts)):
-            owners[part] = site
+        members = np.flatnonzero(labels == label)
+        shuffled = [generator.permutation(members[parts[members] == part]) for part in np.unique(parts[members])]
+        borders = np.cumsum(generator.dirichlet(np.full(sites, alpha)))[:-1]
+        for rows in shuffled:
+            for site, piece in enumerate(np.split(rows, np.rint(borders * rows.size).astype(np.intp))):
+                owners[piece] = site
     return owners
+
+
+def iid_split(
+    rows: int, *, sites: int, seed: int, smallest: int = SMALLEST_SITE, parts: NDArray[np.generic] | None = None
+) -> list[NDArray[np.intp]]:
+    """As `dirichlet_split`, but every site gets as many rows of each part, whatever their class."""
+    parts = np.zeros(rows, np.intp) if parts is None else parts
+    generator, dealt = np.random.default_rng(seed), [list[NDArray[np.intp]]() for _ in range(sites)]
+    for part in np.unique(parts):
+        for site, piece in enumerate(np.array_split(generator.permutation(np.flatnonzero(parts == part)), sites)):
+            dealt[site].append(piece)
+    first = int((parts == parts.min(initial=0)).sum())
+    if first // sites < smallest:
+        raise SplitImpossible(rows=first, sites=sites, smallest=smallest)
+    return [np.sort(np.concatenate(pieces)) for pieces in dealt]
 
 
 def take(arrays: Arrays, rows: NDArray[np.intp]) -> dict[str, NDArray[np.generic]]:

@@ -10,17 +10,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoglm.errors import NothingToSimulate, StudyFailed
+from autoglm.errors import ColumnMissing, NothingToSimulate, StudyFailed
 from autoglm.pick_archive import write_whole
 from autoglm.progress import Progress, ProgressView
 from autoglm.results import Result
 from autoglm.run_folder import RunFolder
-from autoglm.sharding import dirichlet_split, load_bundled, take
-from autoglm.simulate_spec import DirichletSplit, SimulateSpec
+from autoglm.sharding import dirichlet_split, iid_split, load_bundled, take
+from autoglm.simulate_spec import SimulateSpec
 from autoglm.simulated_agents import SimulatedDevice, SimulatedSite, choose_processors, prepare_device, prepare_site
 from autoglm.simulated_deployment import AgentFiles, SimulatedDeployment
+from autoglm.site_splits import ColumnSplit, DirichletSplit, IidSplit, NaturalSplit
+from autoglm.tasks_sharding import shard_tasks
+from autoglm.text_sharding import shard_texts
 from autoglm_core.canonical import Json, canonical_json
 from autoglm_core.study import Study
+from autoglm_core.tasks_schema import TasksSchema
+from autoglm_core.text_schema import TextSchema
 
 if TYPE_CHECKING:
     from autoglm.study_file import StudyFile
@@ -41,17 +46,29 @@ class Simulation:
         return {"study": self.study.to_json(), "simulate": self.spec.to_json()}
 
     def sites(self) -> list[SimulatedSite]:
-        """The sites with what each of them holds; a bundled dataset is split here.
+        """The sites with what each of them holds; texts and bundled datasets are split here.
 
         Raises:
-            UnknownDataset, SplitImpossible: it cannot be split.
+            UnknownDataset, ColumnMissing, SplitImpossible, TooFewSites, DataError: they cannot be split, or not read.
         """
-        split = self.spec.split
-        if not isinstance(split, DirichletSplit):
+        split, count = self.spec.split, self.spec.sites
+        if isinstance(split, NaturalSplit):
             return [SimulatedSite(name, file=path) for name, path in split.files.items()]
+        if isinstance(self.study.schema, TextSchema):
+            shards = shard_texts(self.spec.data, self.study.schema, split=split, sites=count)
+            return [SimulatedSite(shard.name, texts=shard) for shard in shards]
+        if isinstance(self.study.schema, TasksSchema) and not isinstance(split, ColumnSplit):
+            tasks = shard_tasks(self.spec.data, self.study.schema, split=split, sites=count)
+            return [SimulatedSite(shard.name, texts=shard) for shard in tasks]
         arrays = load_bundled(self.study.data)
-        shards = dirichlet_split(arrays["labels"], sites=self.spec.sites, alpha=split.alpha, seed=split.seed)
-        return [SimulatedSite(f"site-{number}", arrays=take(arrays, rows)) for number, rows in enumerate(shards, 1)]
+        labels = arrays["labels"]
+        if isinstance(split, IidSplit):
+            rows = iid_split(labels.size, sites=count, seed=split.seed)
+        elif isinstance(split, DirichletSplit):
+            rows = dirichlet_split(labels, sites=count, alpha=split.alpha, seed=split.seed)
+        else:
+            raise ColumnMissing(column=split.column)
+        return [SimulatedSite(f"site-{number}", arrays=take(arrays, own)) for number, own in enumerate(rows, 1)]
 
     def devices(self) -> list[SimulatedDevice]:
         """A device of each class.
@@ -73,7 +90,7 @@ def simulation_of(file: StudyFile, *, seed: int | None = None, trials: int | Non
     study, spec = file.study, file.simulate
     if seed is not None:
         study = replace(study, sampler=replace(study.sampler, seed=seed), split=replace(study.split, seed=seed))
-        if isinstance(spec.split, DirichletSplit):
+        if isinstance(spec.split, DirichletSplit | IidSplit):
             spec = replace(spec, split=replace(spec.split, seed=seed))
     if trials is not None:
         study = replace(study, budget=replace(study.budget, trials=trials))

@@ -19,6 +19,8 @@ from autoglm.errors import SiteFileMissing, TooFewCores
 from autoglm.pick_archive import write_whole
 from autoglm.run_folder import RunFolder
 from autoglm.sharding import Arrays
+from autoglm.tasks_sharding import TasksShard
+from autoglm.text_sharding import TextShard
 from autoglm_core.study import Study
 
 WATTS_PER_CORE = 5.0
@@ -29,10 +31,11 @@ TomlTables = Mapping[str, Mapping[str, TomlValue]]
 
 @dataclass(frozen=True)
 class SimulatedSite:
-    """A site: its rows as `arrays`, or the `file` that it has."""
+    """A site: its rows as `arrays`, its `texts`, or the `file` (or folder) that it has."""
 
     name: str
     arrays: Arrays | None = None
+    texts: TextShard | TasksShard | None = None
     file: Path | None = None
 
 
@@ -95,14 +98,19 @@ def prepare_device(device: SimulatedDevice, folder: RunFolder) -> Path:
 
 def _place_data(site: SimulatedSite, folder: Path, *, data: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if site.texts is not None:
+        return site.texts.write(folder / data)
     if site.file is None:
         path = folder / f"{data}.npz"
         np.savez(path, **dict(site.arrays or {}))  # type: ignore[arg-type]  # the stub takes the names for its own options
         return path
-    if not site.file.is_file():
-        raise SiteFileMissing(site=site.name, path=str(site.file))
     path = folder / site.file.name
-    shutil.copyfile(site.file, path)
+    if site.file.is_dir():
+        shutil.copytree(site.file, path, dirs_exist_ok=True)
+    elif site.file.is_file():
+        shutil.copyfile(site.file, path)
+    else:
+        raise SiteFileMissing(site=site.name, path=str(site.file))
     return path
 
 

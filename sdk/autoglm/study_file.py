@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoglm.simulate_spec import DirichletSplit, NaturalSplit, SimulateSpec, parse_simulate
+from autoglm.simulate_spec import SimulateSpec, parse_simulate
+from autoglm.site_splits import DirichletSplit, NaturalSplit
 from autoglm.strict_yaml import YamlError, read_yaml
 from autoglm_core.errors import InvalidInput, NotFound
 from autoglm_core.parse_study import WorkloadFacts, parse_study
@@ -114,4 +115,4 @@ def _workload(declared: Mapping[str, object], workloads: LoadWorkload) -> Worklo
 
 
 def _facts(workload: Workload) -> WorkloadFacts:
-    return WorkloadFacts(version=workload.version, metrics=workload.model_side.metrics())
+    return WorkloadFacts(version=workload.version, metrics=workload.model_side.metrics)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from autoglm.ending import spent_text
 from autoglm.results import Result, describe, unit_of
 from autoglm.tables import Cell, render_table
 from autoglm_core.measurement import Measurement
 from autoglm_core.objective import DEVICE_METRICS
-from autoglm_core.trial import Trial
+from autoglm_core.trial import StageName, StageRecord, Trial
 
 
 def figures_of(trial: Trial) -> dict[str, Measurement]:
@@ -53,6 +54,19 @@ def _refusal(trial: Trial) -> str:
     return ""
 
 
+def _training(tune: StageRecord) -> str:
+    """What local training took, as far as it came."""
+    cost = tune.cost
+    return "; ".join(
+        (
+            f"training: {tune.trained} parameters",
+            f"{cost.seconds:.4g} s at all sites together",
+            spent_text(cost.joules, modelled=cost.modelled),
+            f"at most {cost.memory_mb:.4g} MB at a site, on average over the sites",
+        )
+    )
+
+
 def trial_text(trial: Trial) -> str:
     """Everything about one trial."""
     stages: list[Sequence[Cell]] = [
@@ -71,6 +85,7 @@ def trial_text(trial: Trial) -> str:
         parts.append(_refusal(trial))
     if stages:
         parts.append(render_table(["stage", "", "seconds", "key"], stages))
+    parts += [_training(stage) for stage in trial.stages if stage.name is StageName.TUNE]
     if figures:
         parts.append(render_table(["class", "metric", "mean", "error", "count", "unit", "provenance"], figures))
     return "\n".join(parts)

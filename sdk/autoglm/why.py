@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from autoglm.ending import energy, spent_text
 from autoglm.results import Result, describe, unit_of
 from autoglm.tables import Cell, render_table
 from autoglm_core.canonical import Json
 from autoglm_core.configuration import Configuration
 from autoglm_core.measurement import Measurement
 from autoglm_core.reason import How, Reason
+from autoglm_core.training_cost import NO_COST
 from autoglm_core.trial import StageName, Trial, TrialState
 
 WORDS = {
@@ -44,6 +46,7 @@ def why(result: Result, trial: Trial) -> Json:
         "expected": expected,
         "figures": [] if reason is None else _figures(reason, trial),
         "seconds": _own_seconds(result, trial),
+        **_joules(trial),
         "ranks": dict(result.ranks.get(trial.number, {})),
         "pick_on": [name for name, points in result.fronts.items() if trial.number in [p.trial for p in points]],
         "stages": [stage.to_json() for stage in trial.stages],
@@ -56,6 +59,12 @@ def _own_seconds(result: Result, trial: Trial) -> float:
     shared = any(other.number < trial.number and other.configuration.tune_key == key for other in result.trials)
     spent = [stage for stage in trial.stages if not stage.cached and not (shared and stage.name is StageName.TUNE)]
     return round(sum(stage.seconds for stage in spent), 3)
+
+
+def _joules(trial: Trial) -> Json:
+    """Of its TUNE, which trials may share."""
+    tune = next((stage.cost for stage in trial.stages if stage.name is StageName.TUNE), NO_COST)
+    return {"joules": round(tune.joules, 6), "modelled_joules": tune.modelled}
 
 
 def _figures(reason: Reason, trial: Trial) -> list[Json]:
@@ -112,6 +121,9 @@ def _promised(told: Json) -> list[str]:
         lines.append(f"probability that the constraints hold: {expected['feasible']:.0%}")
     if "seconds" in expected:
         lines.append(f"expected to take {expected['seconds']:.3g} s; took {told['seconds']:.3g} s")
+    if "joules" in expected:
+        took = spent_text(told["joules"], modelled=told["modelled_joules"])
+        lines.append(f"its TUNE was expected to take {energy(expected['joules'])}; took {took}")
     return lines
 
 

@@ -30,6 +30,7 @@ from autoglm_core.configuration import Configuration
 from autoglm_core.errors import AutoglmError
 from autoglm_core.identity import Role
 from autoglm_core.measurement import Measurement, Provenance, Split
+from autoglm_core.training_cost import NO_COST, TrainingCost
 from autoglm_core.trial import IllegalTransition, StageName, StageRecord, Trial, TrialState
 from support.manual_clock import START
 from support.stores import Deployment, agent, deployment, first_round, next_round, study, trial
@@ -448,6 +449,29 @@ def test_a_round_counts_once(life: Deployment) -> None:
         latest = await store.latest_round(TUNE)
         assert latest is not None and latest.round == 1
         assert await store.get_artifact(latest.model) == b"weights after 1"
+
+    life.run(later)
+
+
+def test_what_training_cost_adds_up_by_study_over_restarts(life: Deployment) -> None:
+    """The second study goes on with a TUNE that the first began."""
+    first = TrainingCost(seconds=4.5, measured=100.25, modelled=20.0, memory_mb=300.0)
+
+    async def story(store: Store) -> None:
+        zero = await first_round(store)
+        one = replace(await next_round(store, zero), study_id="heart-1", cost=first)
+        two = replace(await next_round(store, one), study_id="heart-1", cost=replace(first, memory_mb=280.0))
+        three = replace(await next_round(store, two), study_id="heart-2", cost=first)
+        for record in (zero, one, two, three):
+            await store.commit_round(record)
+
+    life.run(story)
+
+    async def later(store: Store) -> None:
+        assert await store.study_cost("heart-1") == TrainingCost(9.0, 200.5, 40.0, 300.0)
+        assert await store.study_cost("heart-2") == first
+        assert await store.study_cost("heart-3") == NO_COST
+        assert [record.cost for record in await store.rounds(TUNE)][:2] == [NO_COST, first]
 
     life.run(later)
 

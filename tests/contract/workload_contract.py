@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,11 @@ from autoglm_core.configuration import Configuration
 from autoglm_core.counters import Counters
 from autoglm_core.measurement import Split
 from autoglm_core.workload import Exported, LocalRound, TrainOutcome, Vector
+from support.text_cases import TEXT_CASES, shelf
+from support.text_models import on_shelf
 from support.workload_cases import CASES, Case, summed
+
+ALL = CASES | TEXT_CASES
 
 SEED = bytes(range(32))
 OTHER = bytes(32)
@@ -48,9 +53,14 @@ class Prepared:
         return side.export(study, configuration, used, self.constants, histograms)
 
 
-@pytest.fixture(scope="module", params=list(CASES))
-def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    case = CASES[request.param]
+@pytest.fixture(scope="module", params=list(ALL))
+def prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    with on_shelf(shelf()):
+        yield _prepared(request, tmp_path_factory)
+
+
+def _prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    case = ALL[request.param]
     sites = case.sites(tmp_path_factory.mktemp(request.param))
     constants = case.constants(sites)
     state = Prepared(case, sites, constants, case.model_side.initial(case.study, case.tune, SEED))
@@ -108,11 +118,11 @@ def test_scores_of_the_sum_are_the_weighted_scores_of_the_sites(prepared: Prepar
     side, layout = prepared.case.model_side, prepared.case.model_side.evaluate_layout(prepared.case.study)
     parts = [prepared.evaluate(site, Split.VALIDATION) for site in range(len(prepared.sites))]
     whole = side.score(summed(layout, parts), Split.VALIDATION)
-    rows = np.array([float(part["rows"]) for part in parts])
+    units = np.array([prepared.case.units(part) for part in parts])
     losses = np.array([side.score(part, Split.VALIDATION)["loss"].mean for part in parts])
-    assert whole["loss"].mean == pytest.approx(float((rows * losses).sum() / rows.sum()), abs=1e-6)
-    assert whole["loss"].count == rows.sum()
-    assert set(whole) <= set(side.metrics())
+    assert whole["loss"].mean == pytest.approx(float((units * losses).sum() / units.sum()), abs=1e-6)
+    assert whole["loss"].count == sum(float(part["rows"]) for part in parts)
+    assert set(whole) <= set(side.metrics(prepared.case.study))
     assert prepared.case.metric in whole
 
 
@@ -180,7 +190,7 @@ def test_shape_key_ignores_training_and_threads(prepared: Prepared) -> None:
         assert side.shape_key(study, configuration) == side.shape_key(study, other)
 
 
-@pytest.mark.parametrize("name", sorted({case.workload for case in CASES.values()}))
+@pytest.mark.parametrize("name", sorted({case.workload for case in ALL.values()}))
 def test_loading_a_workload_loads_no_framework(name: str, tmp_path: Path) -> None:
     code = (
         f"import sys; from autoglm_workloads.registry import load_workload; load_workload({name!r});"

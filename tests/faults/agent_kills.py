@@ -141,6 +141,9 @@ def test_a_site_whose_child_is_killed_misses_one_round_at_most(deployment: Path)
     interrupted, *later = trained(cluster)[before:]
     assert interrupted.dropped == (robbed,)
     assert all(len(entry.survivors) == 4 for entry in later)
+    # What the killed one spent is in no sum, and the means are over those whose figures are.
+    assert all(entry.cost.seconds > 0 and entry.cost.joules > 0 for entry in (interrupted, *later))
+    assert interrupted.cost.memory_mb == pytest.approx(later[-1].cost.memory_mb, rel=0.1)
     assert completed(cluster.stored.trial_states())
 
 

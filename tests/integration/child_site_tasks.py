@@ -16,6 +16,7 @@ from autoglm_core.configuration import Configuration
 from autoglm_core.errors import RemoteError
 from autoglm_core.parse_study import parse_study
 from autoglm_core.study import Study
+from autoglm_core.training_cost import TrainingCost
 from autoglm_core.workload import ModelSide
 from autoglm_workloads.child.host import ChildProcess, Reply
 from autoglm_workloads.registry import load_workload
@@ -23,6 +24,7 @@ from support.onnx_models import two_layers
 
 TABLE = "autoglm_workloads.site_tasks:TABLE"
 SEED = "07" * 32
+WATTS = 4.0
 FIRST = Configuration(
     tune={"width": 4, "learning_rate": 0.05, "batch_size": 16}, deploy={"quantization": "int8-static"}
 )
@@ -84,7 +86,7 @@ def calls() -> list[Call]:
     model = side().export(study(), SECOND, weights[SECOND.tune_key], counters, None).model
 
     def train(entry: Configuration) -> Call:
-        extra = {"configuration": entry.to_json(), "round": 1, "seed": SEED}
+        extra = {"configuration": entry.to_json(), "round": 1, "seed": SEED, "watts": WATTS}
         return Call("train", extra, (constants, weights[entry.tune_key]))
 
     return [
@@ -116,14 +118,19 @@ async def answers(path: Path, *asked: Call) -> list[tuple[Json, list[bytes]]]:
     return [(reply.meta, [bytes(blob) for blob in reply.blobs]) for reply in replies]
 
 
+def content(replies: list[tuple[Json, list[bytes]]]) -> list[tuple[Json, list[bytes]]]:
+    """Without what training cost, which is never twice the same."""
+    return [({name: meta[name] for name in meta if name != "cost"}, blobs) for meta, blobs in replies]
+
+
 def test_task_b_after_task_a_equals_task_b_alone(tiles: Path) -> None:
     async def story() -> None:
         asked = calls()
-        after_others = await answers(tiles, *asked, *reversed(asked))
+        after_others = content(await answers(tiles, *asked, *reversed(asked)))
         forwards, backwards = after_others[: len(asked)], after_others[len(asked) :][::-1]
         assert forwards == backwards
         for index in (1, 3, 4):
-            assert await answers(tiles, asked[index]) == [forwards[index]]
+            assert content(await answers(tiles, asked[index])) == [forwards[index]]
 
     asyncio.run(story())
 
@@ -152,6 +159,21 @@ def test_another_seed_gives_another_update(tiles: Path) -> None:
         other = Call("train", {**train.extra, "seed": "08" * 32}, train.blobs)
         first, second = await answers(tiles, train, other)
         assert first[1][0] != second[1][0]
+
+    asyncio.run(story())
+
+
+def test_a_training_tells_what_it_cost(tiles: Path) -> None:
+    """This machine may or may not have a counter of energy: joules are then measured or modelled, never both."""
+
+    async def story() -> None:
+        ((meta, _),) = await answers(tiles, calls()[1])
+        cost = TrainingCost.from_json(meta["cost"])
+        assert 0 < cost.seconds < 60
+        assert 30 < cost.memory_mb < 4000
+        assert sorted((cost.measured > 0, cost.modelled > 0)) == [False, True]
+        if cost.modelled:
+            assert cost.modelled <= 1.2 * WATTS * cost.seconds, "one thread"
 
     asyncio.run(story())
 

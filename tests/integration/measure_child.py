@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+from numpy.typing import NDArray
 
 from autoglm_core.canonical import Json
 from autoglm_core.errors import RemoteError
 from autoglm_core.measurement import Provenance, measurements_from_json
 from autoglm_workloads.child.host import ChildProcess, Reply
-from support.onnx_models import two_layers
+from support.onnx_models import looked_up, two_layers
 
 TABLE = "autoglm_agent.measure.tasks:TABLE"
 ROWS = 3
@@ -34,8 +35,21 @@ class Lease:
         session = onnxruntime.InferenceSession(two_layers(width), providers=["CPUExecutionProvider"])
         outputs = session.run(None, {"input": inputs})[0] + np.float32(off_by)
         self.artifacts |= {f"{key}.m": model, f"{key}.i": inputs.tobytes(), f"{key}.o": outputs.tobytes()}
+        self._list(key, inputs, outputs, threads)
+
+    def add_language(self, key: str, model: bytes) -> None:
+        """A model of token ids whose logits are those of every token."""
+        inputs = np.arange(ROWS * 5, dtype=np.int64).reshape(ROWS, 5)
+        outputs = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(None, {"input": inputs})[
+            0
+        ]
+        self.artifacts |= {f"{key}.m": model, f"{key}.i": inputs.tobytes(), f"{key}.o": outputs.tobytes()}
+        self._list(key, inputs, outputs, 1)
+
+    def _list(self, key: str, inputs: NDArray[Any], outputs: NDArray[Any], threads: int) -> None:
         item = {"key": key, "threads": threads, "artifact": f"{key}.m", "inputs": f"{key}.i", "outputs": f"{key}.o"}
-        self.items.append({**item, "input_shape": list(inputs.shape), "output_shape": list(outputs.shape)})
+        item |= {"input_type": inputs.dtype.name, "input_shape": list(inputs.shape)}
+        self.items.append({**item, "output_shape": list(outputs.shape)})
 
     def meta(self, **changes: Any) -> Json:
         known = {"seconds": 0.2, "watts": 5.0, "meter": "modelled", "artifacts": list(self.artifacts)}
@@ -79,6 +93,20 @@ def test_agreement_is_the_largest_difference_from_the_expected_outputs(lease: Le
     assert reply["reference"]["agreement"]["max_abs_difference"] < 1e-5
 
 
+def test_a_model_of_token_ids_is_measured_and_its_logits_of_every_token_compared(lease: Lease) -> None:
+    lease.add_language("language", looked_up(16))
+    entry = lease.run().meta["items"]["language"]
+    assert entry["agreement"] == {"max_abs_difference": 0.0, "rows": ROWS}
+    assert measurements_from_json(entry["measurements"])["latency_p50_ms"].mean > 0
+
+
+@pytest.mark.parametrize("said", ["float32", "float64"])
+def test_token_ids_said_to_be_something_else_are_refused(lease: Lease, said: str) -> None:
+    lease.add_language("language", looked_up(16))
+    lease.items[1]["input_type"] = said
+    assert _refusal(lease) == "bad-measure-task"
+
+
 def test_the_reference_may_itself_be_asked_for(lease: Lease) -> None:
     reply = lease.run(items=lease.items).meta
     assert reply["items"]["reference"] == reply["reference"]
@@ -109,7 +137,7 @@ def test_inputs_of_another_shape_than_said_are_refused(lease: Lease) -> None:
 
 
 def test_the_measure_package_leaves_the_runtime_to_the_child() -> None:
-    probe = "import sys, autoglm_agent.measure.energy, autoglm_agent.measure.machine; print(*sys.modules)"
+    probe = "import sys, autoglm_workloads.child.energy, autoglm_agent.measure.machine; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", probe], capture_output=True, check=True, text=True).stdout.split()
     assert not {"torch", "onnx", "onnxruntime"} & set(modules)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import GraphProto, TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
 CLASSES = 4
@@ -29,6 +29,22 @@ def two_layers(width: int, *, seed: int = 0, external: bool = False) -> bytes:
     )
 
 
+def looked_up(width: int) -> bytes:
+    """Ids `(batch, length)` -> entries of a table -> `(batch, length, 4)`."""
+    stream = np.random.default_rng(0)
+    held = [
+        numpy_helper.from_array(stream.standard_normal((100, width)).astype(np.float32), "table"),
+        numpy_helper.from_array(stream.standard_normal((width, CLASSES)).astype(np.float32), "v"),
+    ]
+    nodes = [
+        helper.make_node("Gather", ["table", "input"], ["h"]),
+        helper.make_node("MatMul", ["h", "v"], ["logits"]),
+    ]
+    inputs = [helper.make_tensor_value_info("input", TensorProto.INT64, ["batch", "length"])]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", "length", CLASSES])]
+    return _bytes(helper.make_graph(nodes, "test", inputs, outputs, held))
+
+
 def constant_in_branch(width: int, *, depth: int) -> bytes:
     """A model whose external tensor lies in a constant, `depth` sub-graphs down."""
     tensor = numpy_helper.from_array(np.ones((width, CLASSES), np.float32), "v")
@@ -45,6 +61,9 @@ def constant_in_branch(width: int, *, depth: int) -> bytes:
 def _model(nodes: list[object], width: int, held: list[object]) -> bytes:
     inputs = [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", width])]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", CLASSES])]
-    graph = helper.make_graph(nodes, "test", inputs, outputs, held)
+    return _bytes(helper.make_graph(nodes, "test", inputs, outputs, held))
+
+
+def _bytes(graph: GraphProto) -> bytes:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     return bytes(model.SerializeToString())

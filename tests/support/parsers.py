@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from support.parsers_core import CORE
 from support.parsers_files import FILES
+from support.parsers_models import MODELS
+from support.parsers_texts import TEXTS
 from support.parsers_wire import WIRE
 
-PARSERS = (*CORE, *WIRE, *FILES)
+PARSERS = (*CORE, *WIRE, *FILES, *TEXTS, *MODELS)
 BY_NAME = {parser.name: parser for parser in PARSERS}

@@ -161,13 +161,22 @@ def _grown_manifest(size: int) -> bytes:
 
 def studies() -> list[bytes]:
     """In canonical form."""
-    return [canonical_json(study.to_json()) for study in (toy_study(), _ward(), _limited())]
+    return [canonical_json(study.to_json()) for study in (toy_study(), _ward(), _limited(), _texts())]
+
+
+def _texts() -> Study:
+    """Whose schema is one of texts, with every key."""
+    label = {"name": "kind", "classes": {"NUM": ["NUM", 1], "LOC": ["LOC"]}, "until": ":"}
+    cleaning = {"html": True, "scripts": ["latin"], "longest": 512, "duplicates": "near"}
+    columns = ["kind", "text", "pair", "part"]
+    schema = {"form": "text", "format": "tsv", "columns": columns, "label": label, "pair": "pair", "split": "part"}
+    return toy_study(schema={**schema, "cleaning": cleaning})
 
 
 def _limited() -> Study:
     """With every limit, and with what its author knows already."""
     study = toy_study()
-    budget = Budget(trials=9, wall=timedelta(hours=2), bytes=2 * 10**9, gain=0.5)
+    budget = Budget(trials=9, wall=timedelta(hours=2), bytes=2 * 10**9, energy=5 * 10**6, gain=0.5)
     reference = study.reference_configuration
     sampler = replace(study.sampler, name="bayes", believed=(reference,), warm_start=("heart-0a1b2c",))
     return replace(study, budget=budget, sampler=sampler, reference=reference)

@@ -72,7 +72,7 @@ def _text(parse: Callable[[str], Any]) -> Callable[[bytes], Any]:
 
 def _probe_manifests() -> list[bytes]:
     item = {"key": SHAPES[0], "artifact": "01" * 32, "inputs": "02" * 32, "outputs": "03" * 32, "threads": 1}
-    item |= {"input_shape": [4, 13], "output_shape": [4, 2]}
+    item |= {"input_type": "float32", "input_shape": [4, 13], "output_shape": [4, 2]}
     other = {**item, "key": SHAPES[1], "threads": 4}
     return [canonical_json({"items": [item, other], "reference": item, "seconds": 1.0})]
 

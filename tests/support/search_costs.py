@@ -23,6 +23,7 @@ SPACE = SearchSpace(
     deploy=(FloatParameter("d0", 0.0, 1.0), FloatParameter("d1", 0.0, 1.0)),
 )
 Seconds = Callable[[Values], float]
+Joules = Callable[[Values], float]
 
 
 def number(value: Value) -> float:
@@ -45,6 +46,7 @@ def known(
     tune_seconds: Seconds = lambda tune: 10.0,
     variant_seconds: Seconds = lambda deploy: 0.2,
     tune_bytes: int = 0,
+    tune_joules: Joules = lambda tune: 0.0,
     seed: int = 1,
 ) -> list[Observation]:
     """Completed trials: so many TUNEs with so many variants `each`."""
@@ -58,7 +60,7 @@ def known(
         tune = SPACE.build(choose).tune
         for _ in range(each):
             configuration = Configuration(tune, SPACE.build(choose).deploy)
-            cost = TrialCost(tune_seconds(tune), variant_seconds(configuration.deploy), tune_bytes)
+            cost = TrialCost(tune_seconds(tune), variant_seconds(configuration.deploy), tune_bytes, tune_joules(tune))
             observations.append(replace(observation(configuration, figures(configuration)), cost=cost))
     return observations
 

@@ -12,6 +12,7 @@ STUDIES = Path(__file__).with_name("studies")
 SYNTHETIC = STUDIES / "synthetic.yaml"
 DURABLE = STUDIES / "durable.yaml"
 ONE_MODEL = STUDIES / "one-model.yaml"
+WIDE = STUDIES / "wide.yaml"
 HEART = Path(__file__).parents[2] / "examples" / "heart.yaml"
 
 

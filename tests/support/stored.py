@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autoglm_core.privacy.session_spec import SessionSpec
+from autoglm_core.training_cost import TrainingCost
 from autoglm_core.trial import Trial
 
 
@@ -25,6 +26,7 @@ class StoredRound:
     survivors: tuple[str, ...]
     dropped: tuple[str, ...]
     counters: dict[str, Any]
+    cost: TrainingCost
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Stored:
                 tuple(json.loads(row["survivors"])),
                 tuple(json.loads(row["dropped"])),
                 json.loads(row["counters"]),
+                TrainingCost.from_json(json.loads(row["cost"])),
             )
             for row in self._rows("SELECT * FROM rounds ORDER BY rowid")
         ]

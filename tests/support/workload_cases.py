@@ -66,6 +66,10 @@ class Case:
         """The site's half."""
         return load_workload(self.workload).site_side
 
+    def units(self, counters: Counters) -> float:
+        """What the loss is the mean over."""
+        return float(counters["rows"])
+
     def configurations(self) -> list[Configuration]:
         """One for each variant."""
         return [Configuration(self.tune, deploy) for deploy in self.deploys]

@@ -26,6 +26,7 @@ minimum_cohort = 3
 release_model = false
 [limits]
 memory_gb = 8
+watts = 7.5
 hours = "20:00-06:00"
 """
 
@@ -45,6 +46,7 @@ def test_the_documented_example_is_read_as_it_says() -> None:
     assert config.data["heart"].workload == "tabular-classification"
     assert config.policy.approval is Approval.ASK
     assert config.limits.memory_bytes == 8_000_000_000
+    assert config.limits.watts == 7.5
     assert config.limits.hours == Hours(time(20), time(6))
 
 
@@ -65,6 +67,9 @@ def test_relative_paths_belong_to_the_file_not_to_the_working_directory() -> Non
         (with_head("[policy]\nminimum_cohort = true"), "policy.minimum_cohort", None),
         (with_head('[policy]\nrelease_model = "no"'), "policy.release_model", None),
         (with_head("[limits]\nmemory_gb = -1"), "limits.memory_gb", None),
+        (with_head("[limits]\nwatts = 0"), "limits.watts", None),
+        (with_head('[limits]\nwatts = "7"'), "limits.watts", None),
+        (with_head("[limits]\nwatt = 7"), "limits.watt", "watts"),
         (with_head('[limits]\nhours = "20-6h"'), "limits.hours", None),
         (with_head('[data.d]\npath = "x"'), "data.d.workload", None),
         (with_head("[device]\ncpus = [0]"), "device.class", None),

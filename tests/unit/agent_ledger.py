@@ -18,6 +18,7 @@ from autoglm_core.codes import RefusalCode
 from autoglm_core.privacy.errors import UnmaskIncomplete
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.privacy.site_events import RecordRelease
+from autoglm_core.training_cost import NO_COST, TrainingCost
 
 RELEASE = RecordRelease(("a", "b", "c"), ("m1", "m2"), Purpose.TRAIN, "11")
 
@@ -54,6 +55,15 @@ def test_a_release_is_found_by_each_of_its_models_and_only_for_its_purpose(ledge
     assert again.releases(["m2"], Purpose.TRAIN) == [RELEASE]
     assert again.releases(["m2"], Purpose.VALIDATE) == []
     assert again.releases(["m3"], Purpose.TRAIN) == []
+    again.close()
+
+
+def test_a_training_that_is_done_again_cost_what_it_cost_first_even_after_a_restart(ledger: Ledger, path: Path) -> None:
+    first = TrainingCost(seconds=1.234567, modelled=0.1 + 0.2, memory_mb=300.25)
+    assert ledger.first_cost("training", first) == first
+    again = Ledger(path)
+    assert again.first_cost("training", TrainingCost(seconds=9.0, measured=80.0)) == first
+    assert again.first_cost("another", NO_COST) == NO_COST
     again.close()
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from autoglm_coordinator.sampler.api import Suggestion
 from autoglm_coordinator.sampler.bayes.costs import Costs, costs_of
 from autoglm_coordinator.sampler.bayes.encoding import UnitCube
 from autoglm_coordinator.sampler.bayes.pricing import cooling
@@ -80,6 +81,32 @@ def test_bytes_count_where_they_are_limited() -> None:
     assert costs(spent, both).seconds(at(0.5))[0] == pytest.approx(10.2)
 
 
+def test_joules_are_predicted_and_count_where_they_are_limited() -> None:
+    spent = known(12, tune_joules=lambda tune: 100.0 * wide(tune))
+    assert costs(spent, Budget(100, bytes=10**9)).joules(at(0.5)) is None
+    both = costs(spent, Budget(100, wall=timedelta(seconds=1000), energy=200_000))
+    joules = both.joules(at(0.2))
+    assert joules is not None and joules[0] == pytest.approx(100 * wide({"x0": 0.2}), rel=0.1)
+    assert both.of_tune(at(0.2))[0] == pytest.approx(10.0 + joules[0] / 200)
+    assert both.seconds(at(0.2))[0] == pytest.approx(10.2), "what it takes is what it takes"
+
+
+def test_where_joules_are_scarce_the_search_goes_where_they_are_few_and_says_how_many() -> None:
+    hot_left = known(14, tune_joules=lambda tune: 3000.0 if number(tune["x0"]) < 0.6 else 3.0)
+
+    def asked(energy: int | None = None) -> list[Suggestion]:
+        return suggest(hot_left, variants=1, n=8, budget=Budget(10_000, energy=energy))
+
+    def share_on_the_left(suggestions: list[Suggestion]) -> float:
+        return float(np.mean([number(entry.tune["x0"]) < 0.6 for entry in suggestions]))
+
+    free, scarce = asked(), asked(energy=10**9)
+    assert share_on_the_left(scarce) <= 0.25 < share_on_the_left(free)
+    assert all(entry.reasons[0].joules is None for entry in free)
+    told = [entry.reasons[0].joules for entry in scarce]
+    assert all(joules is not None and 0 < joules < 3000 for joules in told), told
+
+
 @pytest.mark.parametrize("variants", [1, 3])
 def test_where_all_trials_cost_the_same_the_search_is_the_one_without_costs(variants: int) -> None:
     same = known(14)
@@ -110,6 +137,8 @@ def test_the_weight_of_costs_falls_with_the_budget() -> None:
     assert cooling(Budget(80), spent, known=20) == pytest.approx(0.75)
     assert cooling(Budget(80, wall=timedelta(seconds=208)), spent, known=20) == pytest.approx(0.5)
     assert cooling(Budget(80, bytes=20_000_000), spent, known=20) == pytest.approx(0.5)
+    warm = known(10, each=2, tune_joules=lambda tune: 50.0)
+    assert cooling(Budget(80, energy=1000), warm, known=20) == pytest.approx(0.5)
     assert cooling(Budget(10), spent, known=20) == 0.0
 
 

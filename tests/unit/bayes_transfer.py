@@ -21,22 +21,22 @@ from autoglm_core.trial import Observation, TrialState
 from support.search_problems import Figures, box, observation
 
 SPACE = box(3)
-GOALS = Goals(tuple(Objective(metric, Direction.MINIMIZE) for metric in ("f0", "f1")), None, SPACE.reference())
+GOALS = Goals(tuple(Objective(metric, Direction.MINIMIZE) for metric in ("g0", "g1")), None, SPACE.reference())
 
 
 def bowls(values: Values) -> dict[str, float]:
     """Two narrow bowls."""
     at = tuple(float(value) for value in values.values())
     return {
-        "f0": 1 - math.exp(-6 * math.dist(at, (0.2, 0.3, 0.7)) ** 2),
-        "f1": 1 - math.exp(-6 * math.dist(at, (0.4, 0.3, 0.9)) ** 2),
+        "g0": 1 - math.exp(-6 * math.dist(at, (0.2, 0.3, 0.7)) ** 2),
+        "g1": 1 - math.exp(-6 * math.dist(at, (0.4, 0.3, 0.9)) ** 2),
     }
 
 
 def unrelated(values: Values) -> dict[str, float]:
     """Waves."""
     a, b, c = (float(value) for value in values.values())
-    return {"f0": math.sin(9 * a) + math.sin(11 * b) * math.cos(7 * c), "f1": math.sin(8 * a + 5 * b) + math.cos(9 * c)}
+    return {"g0": math.sin(9 * a) + math.sin(11 * b) * math.cos(7 * c), "g1": math.sin(8 * a + 5 * b) + math.cos(9 * c)}
 
 
 def otherwise(values: Values) -> dict[str, float]:
@@ -132,9 +132,9 @@ def _failed(entry: Observation) -> Observation:
         [],
         [_failed(entry) for entry in observed(12, bowls, seed=4)],
         observed(2, bowls, seed=4),
-        observed(12, lambda _: {"f0": 1.0, "f1": 1.0}, seed=4),
-        observed(12, lambda values: {"f0": math.nan, "f1": bowls(values)["f1"]}, seed=4),
-        observed(12, lambda values: {"f1": bowls(values)["f1"]}, seed=4),
+        observed(12, lambda _: {"g0": 1.0, "g1": 1.0}, seed=4),
+        observed(12, lambda values: {"g0": math.nan, "g1": bowls(values)["g1"]}, seed=4),
+        observed(12, lambda values: {"g1": bowls(values)["g1"]}, seed=4),
     ],
     ids=["none", "failed", "few", "constant", "no numbers", "one goal"],
 )

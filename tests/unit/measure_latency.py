@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autoglm_agent.measure import latency
-from autoglm_agent.measure.energy import ModelledMeter
+from autoglm_workloads.child.energy import ModelledMeter
 from autoglm_agent.measure.errors import TooFewSamples
 from autoglm_agent.measure.latency import Plan
 

@@ -17,6 +17,7 @@ from autoglm_core.canonical import Json
 from autoglm_core.configuration import Configuration
 from autoglm_core.measurement import Measurement, Provenance, Split
 from autoglm_core.study import Study
+from autoglm_core.training_cost import TrainingCost
 from autoglm_core.trial import StageName, StageRecord, Trial, TrialState
 from support.search_trials import ACCURACY, ENERGY, LATENCY, measured, searched_study, validated
 
@@ -116,6 +117,7 @@ def result_of(*trials: Trial) -> Json:
         stopped="trials",
         study_seconds=131.23,
         study_bytes=5_000_000,
+        study_cost=TrainingCost(90.0, measured=1200.0, modelled=300.5, memory_mb=410.0),
     )
 
 
@@ -128,6 +130,7 @@ def test_the_result_is_plain_json_of_the_agreed_form() -> None:
     digest = f"sha256:{study_of_two().hash}"
     assert result["study"] == {"id": "searched-7f3a", "hash": digest, "seed": 7, "sampler": "tpe"}
     assert (result["stopped"], result["study_seconds"], result["study_bytes"]) == ("trials", 131.2, 5_000_000)
+    assert (result["study_joules"], result["study_modelled_joules"]) == (1500.5, 300.5)
     assert [entry["id"] for entry in result["trials"]] == [1, 2, 5]
     assert result["trials"][2]["error"]["code"] == "numerics-mismatch"
     assert result["fronts"]["one-core"] == [

@@ -15,6 +15,7 @@ from autoglm_coordinator.report.plot_growth import plot_growth
 from autoglm_coordinator.report.result import build_result
 from autoglm_core.canonical import Json
 from autoglm_core.objective import Objective
+from autoglm_core.training_cost import NO_COST
 from support.search_trials import ACCURACY, LATENCY, search, searched_study
 
 THREE = searched_study().objectives
@@ -32,6 +33,7 @@ def result(*, total: int = 24, objectives: tuple[Objective, ...] = THREE) -> Jso
         stopped="trials",
         study_seconds=1.0,
         study_bytes=0,
+        study_cost=NO_COST,
     )
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from autoglm.ending import ending_text
 from autoglm.errors import UnknownFront, UnknownTrial, UnreadableResult
 from autoglm.results import Result, front_table, fronts_text
 from autoglm.tables import render_table
 from autoglm.trial_tables import trial_text, trials_table
+from autoglm_core.training_cost import TrainingCost
+from autoglm_core.trial import StageRecord
 from support.results import RESULT
 
 
@@ -45,6 +49,43 @@ def test_one_trial_in_full_has_units_and_provenance(result: Result) -> None:
     assert "secure-sum" in text
     assert "ms" in text.split()
     assert "ab" * 6 in text
+
+
+def with_training(result: Result, *, measured: float, modelled: float) -> Result:
+    """The result after its one TUNE, and nothing else, cost so much."""
+    cost = TrainingCost(seconds=81.5, measured=measured, modelled=modelled, memory_mb=412.3)
+    trial = result.trial(4)
+    tune = replace(trial.stages[0], cost=cost, trained=9_226)
+    trials = (replace(trial, stages=(tune,)), result.trial(5))
+    return replace(result, trials=trials, study_joules=cost.joules, study_modelled_joules=modelled)
+
+
+@pytest.mark.parametrize(
+    ("measured", "modelled", "told"),
+    [
+        (0.0, 1250.0, "1.25 kJ, all of it modelled"),
+        (1000.0, 250.0, "1.25 kJ, 20% of it modelled"),
+        (3_200_000.0, 0.0, "3.2 MJ"),
+    ],
+)
+def test_what_training_cost_is_told_with_what_no_meter_measured(
+    result: Result, measured: float, modelled: float, told: str
+) -> None:
+    spent = with_training(result, measured=measured, modelled=modelled)
+    line = next(line for line in trial_text(spent.trial(4)).splitlines() if line.startswith("training: "))
+    assert line.split("; ") == [
+        "training: 9226 parameters",
+        "81.5 s at all sites together",
+        told,
+        "at most 412.3 MB at a site, on average over the sites",
+    ]
+    assert ending_text(spent).endswith(f"; {told} in training at its sites")
+    stage = spent.trial(4).stages[0]
+    assert StageRecord.from_json(json.loads(json.dumps(stage.to_json()))) == stage
+
+
+def test_of_a_study_that_trained_nothing_yet_no_joules_are_told(result: Result) -> None:
+    assert "J" not in ending_text(result)
 
 
 def test_an_unknown_trial_is_refused_with_the_count(result: Result) -> None:

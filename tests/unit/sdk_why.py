@@ -15,6 +15,7 @@ from autoglm.results import Result
 from autoglm.why import why, why_text
 from autoglm_core.canonical import Json
 from autoglm_core.reason import How, Reason
+from autoglm_core.training_cost import TrainingCost
 from autoglm_core.trial import StageName, StageRecord, TrialState
 from support.results import RESULT
 
@@ -62,6 +63,16 @@ def test_what_was_expected_stands_beside_what_was_measured(result: Result) -> No
     assert "now on one-core: rank 1, a pick; two-core: rank 3 (1 is the Pareto front)" in text
     row = "one-core/latency_p95_ms 0.3 0.02 0.21 0.01 -4.02 ms"
     assert row.split() in [line.split() for line in text.splitlines()]
+
+
+def test_expected_joules_stand_beside_those_that_were_spent(result: Result) -> None:
+    trial = result.trial(4)
+    assert "its TUNE" not in why_text(why(result, trial))
+    assert trial.reason is not None
+    tune = replace(trial.stages[0], cost=TrainingCost(measured=300.0, modelled=100.0))
+    told = why(result, replace(trial, reason=replace(trial.reason, joules=520.0), stages=(tune,)))
+    assert (told["joules"], told["modelled_joules"], told["expected"]["joules"]) == (400.0, 100.0, 520.0)
+    assert "its TUNE was expected to take 520 J; took 400 J, 25% of it modelled" in why_text(told)
 
 
 def test_a_tune_counts_with_the_first_of_the_trials_that_share_it(result: Result) -> None:

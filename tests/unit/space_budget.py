@@ -37,6 +37,21 @@ def test_sizes_are_powers_of_a_thousand(text: str, count: int, canonical: str) -
 
 
 @pytest.mark.parametrize(
+    ("text", "joules", "canonical"),
+    [
+        ("2MJ", 2_000_000, "2MJ"),
+        ("1500 kJ", 1_500_000, "1500kJ"),
+        ("1J", 1, "1J"),
+        ("0.5Wh", 1800, "1800J"),
+        ("2.5kWh", 9_000_000, "9MJ"),
+    ],
+)
+def test_energies_are_joules(text: str, joules: int, canonical: str) -> None:
+    assert parsed(energy=text).energy == joules
+    assert parsed(energy=text).to_json()["energy"] == canonical
+
+
+@pytest.mark.parametrize(
     ("text", "gain", "canonical"),
     [
         ("0.5% per hour", 0.5, "0.5% per hour"),
@@ -55,9 +70,9 @@ def test_gains_are_shares_per_time(text: str, gain: float, canonical: str) -> No
     "budget",
     [
         Budget(3),
-        Budget(3, timedelta(seconds=0.25), 1, 1e-6),
-        Budget(1, timedelta(days=9), 10**18, 1e6),
-        Budget(1, None, 2**53 + 1, 1 / 3),
+        Budget(3, timedelta(seconds=0.25), 1, 1, 1e-6),
+        Budget(1, timedelta(days=9), 10**18, 10**15, 1e6),
+        Budget(1, None, 2**53 + 1, 3_599_999, 1 / 3),
     ],
     ids=str,
 )
@@ -89,7 +104,15 @@ def test_the_canonical_form_reads_back(budget: Budget) -> None:
         ({"gain": "0.000001% per day"}, "budget.gain", "at least 0.000001% per hour"),
         ({"gain": "999999999% per minute"}, "budget.gain", "at most 1000000% per hour"),
         ({"trials": 0}, "budget.trials", "between 1 and"),
-        ({"energy": "500kJ"}, "budget.energy", "is not a key here"),
+        ({"energy": 500_000}, "budget.energy", "with its unit, such as 500kJ"),
+        ({"energy": "500"}, "budget.energy", "with its unit"),
+        ({"energy": "500kW"}, "budget.energy", "with its unit"),
+        ({"energy": "2 BTU"}, "budget.energy", "with its unit"),
+        ({"energy": "-2MJ"}, "budget.energy", "with its unit"),
+        ({"energy": "0kWh"}, "budget.energy", "above 0"),
+        ({"energy": "0.5J"}, "budget.energy", "whole number of joules"),
+        ({"energy": "9999999999MJ"}, "budget.energy", "at most 1000000000 MJ"),
+        ({"power": "500W"}, "budget.power", "is not a key here"),
     ],
     ids=str,
 )

@@ -18,7 +18,7 @@ from autoglm_core.schema import ColumnKind, TableSchema
 from autoglm_core.study import Study
 from autoglm_core.study_error import StudyError
 
-FACTS = WorkloadFacts(version=3, metrics=("accuracy", "loss"))
+FACTS = WorkloadFacts(version=3, metrics=lambda _: ("accuracy", "loss"))
 DECLARED: Json = {
     "name": "hearts",
     "workload": "tabular-classification",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autoglm.simulate_spec import DirichletSplit, NaturalSplit
+from autoglm.site_splits import DirichletSplit, NaturalSplit
 from autoglm.strict_yaml import YamlError, read_yaml
 from autoglm.study_file import StudyFileError, StudyFileMissing, load_study, parse_study_text
 from autoglm_core.schema import ImageSchema, TableSchema

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autoglm_coordinator.sampler.history import history_of
 from autoglm_coordinator.sampler.trial_costs import cost_of
+from autoglm_core.training_cost import NO_COST, TrainingCost
 from autoglm_core.trial import StageName, StageRecord, Trial, TrialCost, TrialState
 from support.search_trials import completed, searched_study
 
@@ -13,7 +14,8 @@ TUNE = "a" * 64
 
 def stage(name: StageName, seconds: float, *, key: str = "0" * 64, cached: bool = False) -> StageRecord:
     rounds, sent = (10, 1_000_000) if name is StageName.TUNE else (0, 0)
-    return StageRecord(name, key, cached, seconds, rounds, bytes=sent)
+    cost = TrainingCost(seconds=30.0, measured=400.0, modelled=100.0) if rounds else NO_COST
+    return StageRecord(name, key, cached, seconds, rounds, bytes=sent, cost=cost)
 
 
 def trial(number: int, *stages: StageRecord, state: TrialState = TrialState.COMPLETED) -> Trial:
@@ -27,12 +29,12 @@ def variant(number: int, tune: StageRecord) -> Trial:
 
 def test_a_tune_is_shared_and_a_variant_pays_for_itself() -> None:
     tune = stage(StageName.TUNE, 60.0, key=TUNE)
-    assert [cost_of(variant(number, tune)) for number in (1, 2)] == [TrialCost(60.0, 0.875, 1_000_000)] * 2
+    assert [cost_of(variant(number, tune)) for number in (1, 2)] == [TrialCost(60.0, 0.875, 1_000_000, 500.0)] * 2
 
 
 def test_a_tune_that_lay_in_the_store_counts_as_what_it_took() -> None:
     later = variant(7, stage(StageName.TUNE, 60.0, key=TUNE, cached=True))
-    assert cost_of(later) == TrialCost(60.0, 0.875, 1_000_000)
+    assert cost_of(later) == TrialCost(60.0, 0.875, 1_000_000, 500.0)
 
 
 def test_a_trial_without_a_tune_has_no_cost() -> None:

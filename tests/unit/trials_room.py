@@ -11,13 +11,15 @@ from autoglm_coordinator.trials.room import Room, room_left
 from autoglm_coordinator.trials.spent import Cost
 from autoglm_core.budget import Budget
 from autoglm_core.configuration import Configuration
+from autoglm_core.training_cost import TrainingCost
 from autoglm_core.trial import StageName, StageRecord, Trial, TrialState
 
 WALL = Budget(trials=9, wall=timedelta(seconds=90))
 
 
 def stage(name: StageName, key: str, seconds: float, *, rounds: int = 0, cached: bool = False) -> StageRecord:
-    return StageRecord(name, key, cached, seconds, rounds, bytes=100 * rounds)
+    cost = TrainingCost(measured=30.0 * rounds, modelled=20.0 * rounds)
+    return StageRecord(name, key, cached, seconds, rounds, bytes=100 * rounds, cost=cost)
 
 
 def trial(number: int, *stages: StageRecord, state: TrialState = TrialState.COMPLETED) -> Trial:
@@ -56,6 +58,16 @@ def test_the_tightest_limit_counts() -> None:
     both = Budget(trials=9, wall=timedelta(seconds=90), bytes=2000)
     room = room_left(both, Cost(10.0, 500), [ENDED])
     assert (room.limit, room.rounds) == ("bytes", 15.0)
+
+
+@pytest.mark.parametrize(
+    ("joules", "rounds", "limit"), [(400.0, 12.0, ""), (800.0, 4.0, "energy"), (1100.0, -inf, "energy")]
+)
+def test_joules_that_were_measured_and_modelled_count_alike(joules: float, rounds: float, limit: str) -> None:
+    """A round takes 50 J, and its evaluation none that are counted."""
+    room = room_left(Budget(trials=9, energy=1000), Cost(40.0, 5000, joules), [ENDED])
+    assert room.rounds == rounds
+    assert room.limit_of((10,)) == limit
 
 
 @pytest.mark.parametrize(("seconds", "limit"), [(40.0, ""), (59.0, ""), (61.0, "wall")])

@@ -9,6 +9,7 @@ from autoglm_coordinator.trials.room import room_left
 from autoglm_coordinator.trials.spent import Cost, too_little_to_gain, tune_costs
 from autoglm_core.budget import Budget
 from autoglm_core.configuration import Configuration
+from autoglm_core.training_cost import TrainingCost
 from autoglm_core.trial import StageName, StageRecord, Trial, TrialState
 
 
@@ -47,14 +48,22 @@ def trial(number: int, rate: float, *stages: StageRecord, state: TrialState = Tr
 
 
 def stage(
-    name: StageName, key: str, seconds: float, *, cached: bool = False, moved: int = 0, rounds: int = 0
+    name: StageName,
+    key: str,
+    seconds: float,
+    *,
+    cached: bool = False,
+    moved: int = 0,
+    rounds: int = 0,
+    joules: float = 0.0,
 ) -> StageRecord:
     """A record."""
-    return StageRecord(name, key, cached, seconds, rounds=rounds, bytes=moved)
+    cost = TrainingCost(modelled=joules)
+    return StageRecord(name, key, cached, seconds, rounds=rounds, bytes=moved, cost=cost)
 
 
 def test_a_tune_costs_what_it_took_with_all_its_variants_and_is_counted_once() -> None:
-    tune = stage(StageName.TUNE, "a", 10.0, moved=700)
+    tune = stage(StageName.TUNE, "a", 10.0, moved=700, joules=50.0)
     again = stage(StageName.TUNE, "a", 0.1, cached=True, moved=700)
     trials = [
         trial(1, 0.1, stage(StageName.PROBE, "p1", 1.0), tune, stage(StageName.EVALUATE, "e1", 2.0)),
@@ -63,7 +72,7 @@ def test_a_tune_costs_what_it_took_with_all_its_variants_and_is_counted_once() -
         trial(4, 0.3, stage(StageName.TUNE, "b", 30.0, moved=900), state=TrialState.RUNNING),
         trial(5, 0.4, stage(StageName.PROBE, "p5", 1.0), again),
     ]
-    assert tune_costs(trials) == [Cost(16.0, 700)]
+    assert tune_costs(trials) == [Cost(16.0, 700, 50.0)]
 
 
 def test_room_for_rounds_leaves_room_for_what_their_evaluation_moves() -> None:

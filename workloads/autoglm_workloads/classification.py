@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from autoglm_core.counters import CounterField, CounterLayout, Counters
 from autoglm_core.measurement import Measurement, Provenance, Split
 from autoglm_workloads.errors import NothingCounted
+from autoglm_workloads.site_figures import FRACTION, count_site, site_fields, site_scores
 
 BINS = 64
-FRACTION = 2.0**30
-"""Fixed-point scale of losses and rates: 1e-9, with room for 4e9 rows of unit loss."""
 LOSS_CEILING = 64.0
 """A row's loss counts for at most this many nats: a diverged model must be seen to lose, not overflow the ring."""
 METRICS = ("accuracy", "balanced_accuracy", "loss", "mean_site_accuracy", "accuracy_spread")
@@ -34,9 +33,7 @@ def evaluation_layout(classes: int) -> CounterLayout:
         CounterField("confusion", (classes, classes)),
         CounterField("loss_sum", (), FRACTION),
         CounterField("loss_squared_sum", (), FRACTION),
-        CounterField("sites"),
-        CounterField("site_accuracy", (), FRACTION),
-        CounterField("site_accuracy_squared", (), FRACTION),
+        *site_fields("accuracy"),
     ]
     if classes == 2:
         fields.append(CounterField("score_histogram", (2, BINS)))
@@ -56,15 +53,13 @@ def count(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Counters:
     confusion = np.zeros((classes, classes))
     np.add.at(confusion, (labels, finite.argmax(axis=1)), 1.0)
     rows = float(labels.size)
-    accuracy = float(np.trace(confusion)) / rows if rows else 0.0
+    accuracy = float(np.trace(confusion)) / rows if rows else None
     counters = {
         "rows": np.array(rows),
         "confusion": confusion,
         "loss_sum": np.array(losses.sum()),
         "loss_squared_sum": np.array((losses**2).sum()),
-        "sites": np.array(1.0 if rows else 0.0),
-        "site_accuracy": np.array(accuracy),
-        "site_accuracy_squared": np.array(accuracy**2),
+        **count_site("accuracy", accuracy),
     }
     if classes == 2:
         counters["score_histogram"] = _score_histogram(np.exp(log_probabilities[:, 1]), labels)
@@ -88,8 +83,7 @@ def score(counters: Counters, split: Split) -> dict[str, Measurement]:
         "accuracy": (float(np.trace(confusion)) / rows, _binomial_error(float(np.trace(confusion)), rows)),
         "balanced_accuracy": _balanced(confusion),
         "loss": _mean(float(counters["loss_sum"]), float(counters["loss_squared_sum"]), rows),
-        "mean_site_accuracy": _site_mean(counters),
-        "accuracy_spread": _spread(counters),
+        **site_scores("accuracy", counters),
     }
     if "score_histogram" in counters:
         values["auroc"] = _auroc(np.asarray(counters["score_histogram"]))
@@ -126,22 +120,6 @@ def _balanced(confusion: Floats) -> tuple[float, float]:
 def _mean(total: float, squares: float, rows: float) -> tuple[float, float]:
     mean = total / rows
     return mean, sqrt(max(squares / rows - mean**2, 0.0) / rows)
-
-
-def _site_mean(counters: Counters) -> tuple[float, float]:
-    """Accuracy of the average site, however few its rows; its error comes from the spread over sites."""
-    sites = max(float(counters["sites"]), 1.0)
-    mean = float(counters["site_accuracy"]) / sites
-    spread, _ = _spread(counters)
-    return mean, spread / sqrt(max(sites - 1, 1.0))
-
-
-def _spread(counters: Counters) -> tuple[float, float]:
-    """Standard deviation of accuracy over sites, and its error for about normal accuracies."""
-    sites = max(float(counters["sites"]), 1.0)
-    mean = float(counters["site_accuracy"]) / sites
-    spread = sqrt(max(float(counters["site_accuracy_squared"]) / sites - mean**2, 0.0))
-    return spread, spread / sqrt(2 * max(sites - 1, 1.0))
 
 
 def _auroc(histogram: Floats) -> tuple[float, float]:

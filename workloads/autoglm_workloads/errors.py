@@ -62,26 +62,91 @@ class DataMismatch(DataError):
     """The file does not have the form that the study's schema declares.
 
     `reason` is one of a closed list; `column` counts from 1 in the schema's order, 0 where no single column is to
-    blame; `line` counts from 1 in the file, 0 where the file as a whole is to blame.
+    blame; `line` counts from 1 in the file, 0 where the file as a whole is to blame; `part` is train, validation or
+    test where each has a file of its own, behind the study's name of the task where it has several.
     """
 
     code = "data-mismatch"
 
-    def __init__(self, *, reason: str, column: int = 0, line: int = 0) -> None:
+    def __init__(self, *, reason: str, column: int = 0, line: int = 0, part: str = "") -> None:
         place = (f" in column {column}" if column else "") + (f" on line {line}" if line else "")
+        place += f" of the {part} file" if part else ""
         super().__init__(
             f"the data does not have the study's schema: {reason}{place}; run `autoglm-agent data check` here",
             reason=reason,
             column=column,
             line=line,
+            part=part,
+        )
+        self.reason, self.column, self.line = reason, column, line
+
+    def inside(self, part: str) -> DataMismatch:
+        """The same, of the file of `part`."""
+        return DataMismatch(reason=self.reason, column=self.column, line=self.line, part=part)
+
+
+class ReaderMissing(DataError):
+    """The format needs a library that is not installed here."""
+
+    code = "reader-missing"
+
+    def __init__(self, *, library: str, extra: str) -> None:
+        super().__init__(
+            f"reading this format needs {library}: install autoglm[{extra}] at this site", library=library, extra=extra
         )
 
 
 class DivergedTraining(AutoglmError):
-    """Local training left the finite numbers."""
+    """Local training left the finite numbers, or its loss grew beyond all bounds.
+
+    `reason`: `not-finite` or `exploded`.
+    """
 
     code = "diverged-training"
     kind = Kind.ABORTED
 
-    def __init__(self, *, epoch: int) -> None:
-        super().__init__(f"training diverged in local epoch {epoch}: lower learning_rate or momentum", epoch=epoch)
+    def __init__(self, *, epoch: int, reason: str = "not-finite") -> None:
+        super().__init__(
+            f"training diverged in local epoch {epoch} ({reason}): lower learning_rate or momentum",
+            epoch=epoch,
+            reason=reason,
+        )
+
+
+class TrainingOutOfMemory(AutoglmError):
+    """A step did not fit into the memory of the device that trains."""
+
+    code = "training-out-of-memory"
+    kind = Kind.EXHAUSTED
+
+    def __init__(self, *, device: str, batch_size: int, checkpointing: bool) -> None:
+        hint = "" if checkpointing else ", turn checkpointing on"
+        super().__init__(
+            f"training with batches of {batch_size} rows ran out of memory on {device}: lower batch_size and raise "
+            f"accumulation{hint}, or shorten max_length",
+            device=device,
+            batch_size=batch_size,
+            checkpointing=checkpointing,
+        )
+
+
+class NoCheckpointing(InvalidInput):
+    """The model's classes cannot recompute their activations."""
+
+    code = "no-checkpointing"
+
+    def __init__(self) -> None:
+        super().__init__("this model cannot train with checkpointing: leave it off and lower batch_size instead")
+
+
+class UnsupportedPrecision(InvalidInput):
+    """The device that trains cannot train in the number format that the configuration asks for."""
+
+    code = "unsupported-precision"
+
+    def __init__(self, *, precision: str, device: str) -> None:
+        super().__init__(
+            f"{device} does not train in {precision} here: choose precision float32, or bfloat16 on a cpu",
+            precision=precision,
+            device=device,
+        )

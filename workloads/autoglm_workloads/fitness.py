@@ -38,7 +38,7 @@ def check_study(study: Study, family: Family) -> None:
     Raises:
         StudyError: names the first place that does not fit.
     """
-    _check_name(study.model, family.models, place=("model",), what="model")
+    check_known(study.model, family.models, place=("model",), what="model")
     family.check_schema(study)
     family.chain(study, {})
     for parameter in study.space.tune:
@@ -51,24 +51,24 @@ def check_study(study: Study, family: Family) -> None:
 
 def _check_tune(study: Study, family: Family, parameter: Parameter) -> None:
     name = parameter.name
-    if name in COORDINATOR_NAMES or name.startswith(COORDINATOR_PREFIX):
+    if for_aggregator(name):
         return
-    _check_name(name, (*TUNE_NAMES, *COORDINATOR_NAMES), place=("search", "tune", name), what="tune parameter")
-    for value in _extremes(parameter):
+    check_known(name, (*TUNE_NAMES, *COORDINATOR_NAMES), place=("search", "tune", name), what="tune parameter")
+    for value in extremes(parameter):
         family.defaults.updated({name: value})
         family.chain(study, {name: value})
 
 
 def _check_deploy(study: Study, family: Family, parameter: Parameter) -> None:
     place = ("search", "deploy", parameter.name)
-    _check_name(parameter.name, DEPLOY_NAMES, place=place, what="deploy parameter")
-    for value in _extremes(parameter):
+    check_known(parameter.name, DEPLOY_NAMES, place=place, what="deploy parameter")
+    for value in extremes(parameter):
         if parameter.name == "prune" and not (_number(value) and 0 <= float(value) < 1):
             raise StudyError(place, "must be from 0 to below 1")
         if parameter.name == "threads" and not (_number(value) and isinstance(value, int) and value >= 1):
             raise StudyError(place, "must be a whole number of at least 1")
         if parameter.name == "quantization":
-            _check_name(str(value), QUANTIZATIONS, place=place, what="quantization")
+            check_known(str(value), QUANTIZATIONS, place=place, what="quantization")
             if value != "none" and not family.quantizable(family.chain(study, {})):
                 raise StudyError(place, f"{study.model} has no layer that int8 suits: leave only none")
 
@@ -78,16 +78,22 @@ def _check_metric(study: Study, family: Family, metric: str) -> None:
     place = ("objectives", metric) if named else ("constraints",)
     if metric == "auroc" and family.classes(study) != 2:
         raise StudyError(place, "auroc needs exactly two classes", nearest="balanced_accuracy")
-    _check_name(metric, (*BINARY_METRICS, *COST_METRICS), place=place, what="metric")
+    check_known(metric, (*BINARY_METRICS, *COST_METRICS), place=place, what="metric")
 
 
-def _check_name(name: str, known: tuple[str, ...], *, place: Place, what: str) -> None:
+def for_aggregator(name: str) -> bool:
+    """Whether a parameter of `tune` is the coordinator's alone."""
+    return name in COORDINATOR_NAMES or name.startswith(COORDINATOR_PREFIX)
+
+
+def check_known(name: str, known: tuple[str, ...], *, place: Place, what: str) -> None:
+    """Raise `StudyError` unless `name` is one of `known`."""
     if name not in known:
         reason = f"{name!r} is no {what} here; there are {', '.join(known)}"
         raise StudyError(place, reason, nearest=nearest(name, known))
 
 
-def _extremes(parameter: Parameter) -> tuple[Value, ...]:
+def extremes(parameter: Parameter) -> tuple[Value, ...]:
     """Values that stand for all that the parameter may take."""
     if isinstance(parameter, CategoricalParameter):
         return parameter.choices

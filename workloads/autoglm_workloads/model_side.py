@@ -24,6 +24,7 @@ from autoglm_workloads import classification
 from autoglm_workloads.family import Family, Normalisation
 from autoglm_workloads.fitness import check_study
 from autoglm_workloads.seeding import initial_parameters
+from autoglm_workloads.site_figures import FRACTION
 from autoglm_workloads.training import single_thread
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class ClassifierModelSide:
         """Raise `StudyError` where the study does not fit this workload."""
         check_study(study, self.family)
 
-    def metrics(self) -> tuple[str, ...]:
+    def metrics(self, study: Study) -> tuple[str, ...]:
         """All that a classifier may be judged by; `auroc` with two classes only."""
         return classification.BINARY_METRICS
 
@@ -66,7 +67,7 @@ class ClassifierModelSide:
 
     def train_layout(self, study: Study) -> CounterLayout:
         """`loss_sum`: training loss summed over the rows of the last local epoch."""
-        return CounterLayout((CounterField("loss_sum", (), classification.FRACTION),))
+        return CounterLayout((CounterField("loss_sum", (), FRACTION),))
 
     def evaluate_layout(self, study: Study) -> CounterLayout:
         """Confusion matrix, losses, per-site accuracy and, with two classes, score histograms."""

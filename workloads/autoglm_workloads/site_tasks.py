@@ -3,18 +3,20 @@
 Every task takes `study` (canonical JSON) and `data` (path) in its meta, and further
 
     task            meta                   blobs                          answer
-    load                                                                  nothing; an error of the data is raised here
+    load                                                                  nothing but `report`; an error of the data
+                                                                          is raised here
     constants                                                             [counters]
     train           configuration, round,  [constants, parameters]        [delta, counters]
-                    seed
+                    seed, watts
     evaluate        configurations, split  [constants, each's parameters] [counters of each]
     evaluate-model  configurations, split  [ONNX model of each]           [counters of each]
     calibrate       configurations         [calibration model of each]    [counters of each]
 
-`configuration` is {"tune": ..., "deploy": ...}, `round` counts from 1, `seed` has 64 hexadecimal digits, `split` is
-train, validation or test. Parameters and deltas (trained minus broadcast parameters) are little-endian float32,
-counters and constants little-endian int64 as their `CounterLayout` encodes them. The answer's meta holds `weight`:
-training rows for `train`, else the counter `rows` of the first model, or 1 where its layout has none.
+`configuration` is {"tune": ..., "deploy": ...}, `round` counts from 1, `seed` has 64 hexadecimal digits, `watts` are
+those of one busy core, `split` is train, validation or test. Parameters and deltas (trained minus broadcast parameters)
+are little-endian float32, counters and constants little-endian int64 as their `CounterLayout` encodes them. The
+answer's meta holds `weight`: training rows for `train`, else the counter `rows` of the first model, or 1 where its
+layout has none. That of `train` holds `cost` too, what the training took, as of `TrainingCost`.
 
 Rows are read once and kept; all else comes with the task, so that task B after task A gives the bits of task B alone.
 A workload draws from generators of its own, seeded by `seed`. The global ones are set back before each task as a second
@@ -27,8 +29,9 @@ import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -40,6 +43,7 @@ from autoglm_core.measurement import Split
 from autoglm_core.study import Study
 from autoglm_core.workload import LocalRound, Vector, Workload, WrongLength
 from autoglm_workloads.child.model_bytes import refuse_external_data
+from autoglm_workloads.child.training_meter import metered
 from autoglm_workloads.registry import load_workload
 
 Answer = tuple[Json, list[bytes]]
@@ -75,6 +79,15 @@ class Site:
         return np.frombuffer(blob, dtype="<f4").astype(np.float32, copy=False)
 
 
+@runtime_checkable
+class Reported(Protocol):
+    """Rows that have something to say to the administrator."""
+
+    def report(self) -> Sequence[str]:
+        """Lines for the terminal of `autoglm-agent data check`; nothing else reads them, and they stay at the site."""
+        ...
+
+
 class SiteTasks:
     """The tasks, and the rows that were read last: a child serves one study at one site."""
 
@@ -84,8 +97,8 @@ class SiteTasks:
 
     def load(self, meta: Json, blobs: list[bytes]) -> Answer:
         """Read and validate the rows, so that later tasks find them."""
-        self._open(meta)
-        return {}, []
+        site = self._open(meta)
+        return {"report": list(site.data.report()) if isinstance(site.data, Reported) else []}, []
 
     def constants(self, meta: Json, blobs: list[bytes]) -> Answer:
         """The site's share of the study's constants."""
@@ -99,7 +112,8 @@ class SiteTasks:
         _expect(blobs, 2)
         configuration = Configuration.from_json(meta["configuration"])
         broadcast = site.parameters(blobs[1], configuration)
-        outcome = site.workload.site_side.train(
+        train = partial(
+            site.workload.site_side.train,
             site.data,
             site.study,
             configuration.tune,
@@ -107,9 +121,11 @@ class SiteTasks:
             site.constants(blobs[0]),
             LocalRound(meta["round"], bytes.fromhex(meta["seed"])),
         )
+        outcome, cost = metered(train, watts=meta["watts"])
         delta = np.subtract(outcome.parameters, broadcast, dtype=np.float32)
         counters = site.workload.model_side.train_layout(site.study).encode(outcome.counters)
-        return {"weight": outcome.weight}, [delta.astype("<f4", copy=False).tobytes(), _bytes(counters)]
+        meta = {"weight": outcome.weight, "cost": cost.to_json()}
+        return meta, [delta.astype("<f4", copy=False).tobytes(), _bytes(counters)]
 
     def evaluate(self, meta: Json, blobs: list[bytes]) -> Answer:
         """Counters of received parameters in the training framework."""
@@ -182,13 +198,13 @@ def _bytes(vector: np.ndarray[tuple[int], np.dtype[np.int64]]) -> bytes:
     return vector.astype("<i8", copy=False).tobytes()
 
 
-def _state_of(path: Path) -> tuple[int, int] | None:
-    """Changes when the file does: rows that an administrator replaced are read again, as a fresh child would."""
+def _state_of(path: Path) -> tuple[tuple[int, int], ...]:
+    """Changes when the file does, or one in the folder: rows that an administrator replaced are read again."""
     try:
-        status = path.stat()
+        found = [path, *sorted(path.rglob("*"))] if path.is_dir() else [path]
+        return tuple((status.st_mtime_ns, status.st_size) for status in map(Path.stat, found))
     except OSError:  # the workload says what is wrong with it, or needs no file
-        return None
-    return status.st_mtime_ns, status.st_size
+        return ()
 
 
 def _reset_generators() -> None:

@@ -22,9 +22,9 @@ from autoglm_core.counters import CounterField, CounterLayout, Counters
 from autoglm_core.measurement import Measurement, Provenance, Split
 from autoglm_core.study_error import StudyError
 from autoglm_core.workload import Exported, LocalRound, ParameterLayout, ParameterSpec, TrainOutcome, Vector, Workload
-from autoglm_workloads.classification import FRACTION
 from autoglm_workloads.errors import NothingCounted
 from autoglm_workloads.seeding import generator
+from autoglm_workloads.site_figures import FRACTION
 
 if TYPE_CHECKING:
     from autoglm_core.study import Study
@@ -58,7 +58,7 @@ class SyntheticModelSide:
         """Raise `StudyError` where the size is no whole number."""
         parameter_count(study)
 
-    def metrics(self) -> tuple[str, ...]:
+    def metrics(self, study: Study) -> tuple[str, ...]:
         """`loss`: absolute mean of the parameters."""
         return ("loss",)
 

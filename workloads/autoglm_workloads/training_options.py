@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from math import isfinite
-from typing import Any
+from dataclasses import dataclass
 
-from autoglm_core.configuration import Value, Values
-from autoglm_core.study_error import StudyError
+from autoglm_core.configuration import Values
+from autoglm_workloads.option_rules import FRACTION, NOT_NEGATIVE, WHOLE, one_of, updated
 
 
 @dataclass(frozen=True)
@@ -37,45 +34,18 @@ class TrainingOptions:
         Raises:
             StudyError: a value is of the wrong type or out of its range.
         """
-        known: dict[str, Any] = {name: _checked(name, tune[name]) for name in OPTION_NAMES if name in tune}
-        return replace(self, **known)
+        return updated(self, tune, _RULES)
 
 
-def _number(test: Callable[[float], bool]) -> Callable[[Value], float | None]:
-    def convert(value: Value) -> float | None:
-        numeric = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-        return float(value) if numeric and test(float(value)) else None
-
-    return convert
-
-
-def _whole(value: Value) -> int | None:
-    return int(value) if isinstance(value, int) and not isinstance(value, bool) and value >= 1 else None
-
-
-def _optimizer(value: Value) -> str | None:
-    return value if isinstance(value, str) and value in ("sgd", "adam") else None
-
-
-_not_negative = _number(lambda value: value >= 0)
-_fraction = _number(lambda value: 0 <= value < 1)
-_RULES: Mapping[str, tuple[Callable[[Value], float | int | str | None], str]] = {
-    "learning_rate": (_not_negative, "a number of at least 0"),
-    "batch_size": (_whole, "a whole number of at least 1"),
-    "local_epochs": (_whole, "a whole number of at least 1"),
-    "optimizer": (_optimizer, "sgd or adam"),
-    "momentum": (_fraction, "a number from 0 to below 1"),
-    "weight_decay": (_not_negative, "a number of at least 0"),
-    "proximal_mu": (_not_negative, "a number of at least 0"),
-    "label_smoothing": (_fraction, "a number from 0 to below 1"),
-    "clip_norm": (_not_negative, "a number of at least 0"),
+_RULES = {
+    "learning_rate": NOT_NEGATIVE,
+    "batch_size": WHOLE,
+    "local_epochs": WHOLE,
+    "optimizer": one_of("sgd", "adam"),
+    "momentum": FRACTION,
+    "weight_decay": NOT_NEGATIVE,
+    "proximal_mu": NOT_NEGATIVE,
+    "label_smoothing": FRACTION,
+    "clip_norm": NOT_NEGATIVE,
 }
-OPTION_NAMES = tuple(field.name for field in fields(TrainingOptions))
-
-
-def _checked(name: str, value: Value) -> float | int | str:
-    convert, expected = _RULES[name]
-    converted = convert(value)
-    if converted is None:
-        raise StudyError(("search", "tune", name), f"must be {expected}")
-    return converted
+OPTION_NAMES = tuple(_RULES)

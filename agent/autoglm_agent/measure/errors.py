@@ -36,22 +36,3 @@ class BadOutputs(AutoglmError):
 
     def __init__(self, *, key: str, reason: str) -> None:
         super().__init__(f"model {key} gave outputs that cannot be compared: {reason}", key=key, reason=reason)
-
-
-class UnknownMeter(InvalidInput):
-    """No energy meter of that name is registered."""
-
-    code = "unknown-meter"
-
-    def __init__(self, *, name: str, known: str) -> None:
-        super().__init__(f"no energy meter {name!r}; there are: {known}", name=name, known=known)
-
-
-class MeterUnavailable(AutoglmError):
-    """The meter that was asked for cannot be read here."""
-
-    code = "meter-unavailable"
-    kind = Kind.UNAVAILABLE
-
-    def __init__(self, *, name: str, hint: str) -> None:
-        super().__init__(f"energy meter {name} cannot be read on this machine: {hint}", name=name, hint=hint)

@@ -17,10 +17,10 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from autoglm_agent.measure.energy import Meter
 from autoglm_agent.measure.errors import TooFewSamples
 from autoglm_agent.measure.percentiles import percentile_of_blocks, samples_needed, standard_error
 from autoglm_core.measurement import Measurement
+from autoglm_workloads.child.energy import Meter
 
 Inference = Callable[[], object]
 """Runs one inference, batch 1."""

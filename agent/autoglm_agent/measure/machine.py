@@ -6,9 +6,9 @@ import os
 import platform
 from pathlib import Path
 
-from autoglm_agent.measure.energy import open_meter
 from autoglm_core.canonical import Json
 from autoglm_workloads.child import sandbox
+from autoglm_workloads.child.energy import open_meter
 
 _CPUINFO = Path("/proc/cpuinfo")
 _DEVICE_TREE = Path("/proc/device-tree/model")

@@ -2,7 +2,7 @@
 
 `measure` takes the manifest of a PROBE task as the coordinator wrote it, and beside it what only the agent knows:
 
-    items: [{key, threads, artifact, inputs, input_shape, outputs, output_shape}]
+    items: [{key, threads, artifact, inputs, input_type, input_shape, outputs, output_shape}]
     reference: one such item
     seconds: wall time
     artifacts: [name of each blob, in order]
@@ -10,8 +10,9 @@
     meter: name, or null for the best
     repeat: loads per memory figure, 3 where absent
 
-`artifact`, `inputs`, `outputs` name blobs (by SHA-256): the ONNX model, float32 inputs of `input_shape` (rows, ...) and
-the reference runtime's float32 outputs of `output_shape` (rows, ...). Answer:
+`artifact`, `inputs`, `outputs` name blobs (by SHA-256): the ONNX model, inputs of `input_type` (float32, or int64 for
+token ids) and `input_shape` (rows, ...), and the reference runtime's float32 outputs of `output_shape` (rows, ...).
+Answer:
 
     items: {key: {measurements: {metric: Measurement}, beside: {name: Measurement},
                   agreement: {max_abs_difference, rows}}}
@@ -27,25 +28,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autoglm_agent.measure import latency
-from autoglm_agent.measure.energy import open_meter
 from autoglm_agent.measure.errors import BadMeasureTask, BadOutputs
 from autoglm_agent.measure.machine import machine_facts
 from autoglm_agent.measure.memory import growth
-from autoglm_compression.models.session import open_session
+from autoglm_compression.models.session import Inputs, open_session
 from autoglm_core.canonical import Json
 from autoglm_core.measurement import Measurement, measurements_to_json
+from autoglm_workloads.child.energy import open_meter
 from autoglm_workloads.child.model_bytes import refuse_external_data
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 Floats = NDArray[np.float32]
+INPUT_TYPES: Mapping[str, np.dtype[Any]] = {"float32": np.dtype("<f4"), "int64": np.dtype("<i8")}
 MAX_ITEMS = 64
 MAX_SECONDS = 60.0
 
@@ -57,7 +59,7 @@ class Candidate:
     key: str
     threads: int
     model: bytes
-    inputs: Floats
+    inputs: Inputs
     expected: Floats
 
     def open(self) -> InferenceSession:
@@ -108,7 +110,7 @@ def _beside(timing: latency.Timing) -> Mapping[str, Measurement]:
     return {"cpu_ms": timing.cpu_ms, "relative_p50": timing.relative_p50}
 
 
-def _inference(session: InferenceSession, inputs: Floats) -> Callable[[], object]:
+def _inference(session: InferenceSession, inputs: Inputs) -> Callable[[], object]:
     """One inference at batch 1; always the same row, because latency must not depend on data."""
     run, feed = session.run, {session.get_inputs()[0].name: np.ascontiguousarray(inputs[:1])}
     return lambda: run(None, feed)
@@ -149,15 +151,15 @@ def _candidate(item: Json, blobs: Mapping[str, bytes]) -> Candidate:
         key=str(item["key"]),
         threads=threads,
         model=model,
-        inputs=_array(blobs[item["inputs"]], item["input_shape"]),
-        expected=_array(blobs[item["outputs"]], item["output_shape"]),
+        inputs=_array(blobs[item["inputs"]], item["input_shape"], INPUT_TYPES[item["input_type"]]),
+        expected=_array(blobs[item["outputs"]], item["output_shape"], np.dtype("<f4")),
     )
 
 
-def _array(blob: bytes, shape: Sequence[int]) -> Floats:
-    if len(shape) < 1 or min(shape) < 1 or prod(shape) * 4 != len(blob):
-        raise BadMeasureTask(reason=f"{len(blob)} bytes are no float32 array {list(shape)}")
-    return np.frombuffer(blob, dtype="<f4").reshape(shape)
+def _array(blob: bytes, shape: Sequence[int], kind: np.dtype[Any]) -> NDArray[Any]:
+    if len(shape) < 1 or min(shape) < 1 or prod(shape) * kind.itemsize != len(blob):
+        raise BadMeasureTask(reason=f"{len(blob)} bytes are no {kind.name} array {list(shape)}")
+    return np.frombuffer(blob, dtype=kind).reshape(shape)
 
 
 TABLE: Mapping[str, Callable[[Json, list[bytes]], tuple[Json, list[bytes]]]] = {"measure": measure, "facts": facts}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autoglm_compression.models.chain import Array, Chain, Tensors
 from autoglm_compression.models.forward import forward
-from autoglm_compression.models.session import open_session, run_batches
+from autoglm_compression.models.session import Inputs, open_session, run_batches
 from autoglm_core.errors import AutoglmError, Kind
 
 if TYPE_CHECKING:
@@ -37,24 +37,28 @@ class NumericsMismatch(AutoglmError):
         )
 
 
-def check_numerics(model: bytes, inputs: NDArray[np.float32], expected: Array) -> float:
+def check_numerics(model: bytes, inputs: Inputs, expected: Array) -> float:
     """Largest absolute difference of a float model's logits on `inputs` `(rows, ...)` from `expected`.
 
-    `expected`: `(rows, classes)`, the trained network's logits on the same rows.
+    `expected`: `(rows, ..., classes)`, the trained network's logits on the same rows.
 
     Raises:
-        NumericsMismatch: it is more than 1e-3, or 1e-3 of the largest logit where that is above 1.
+        NumericsMismatch: it is more than 1e-3, or 1e-3 of the largest logit where that is above 1; or another shape.
     """
     received = model_logits(open_session(model), inputs)
-    difference = float(np.abs(expected - received).max(initial=0.0))
-    allowed = TOLERANCE * max(1.0, float(np.abs(expected).max(initial=0.0)))
+    difference = float("inf") if received.shape != expected.shape else _largest(expected - received)
+    allowed = TOLERANCE * max(1.0, _largest(expected))
     if not difference <= allowed:
         raise NumericsMismatch(max_abs=difference if np.isfinite(difference) else LARGEST, allowed=allowed)
     return difference
 
 
-def model_logits(session: InferenceSession, inputs: NDArray[np.float32], *, batch: int = 256) -> Array:
-    """Logits `(rows, classes)` of an ONNX model on `inputs` `(rows, ...)`."""
+def _largest(values: Array) -> float:
+    return float(np.abs(values).max(initial=0.0))
+
+
+def model_logits(session: InferenceSession, inputs: Inputs, *, batch: int = 256) -> Array:
+    """Logits `(rows, ..., classes)` of an ONNX model on `inputs` `(rows, ...)`."""
     return np.concatenate([outputs[0] for outputs in run_batches(session, inputs, batch=batch)])
 
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from autoglm_compression.models.chain import Array
 
 WEIGHT_LIMIT = 64
+UNPACKED_LIMIT = 127
+"""For weights that are unpacked to float before anything is computed with them."""
 ACTIVATION_LEVELS = 255
 
 
@@ -43,10 +45,10 @@ class ActivationRange:
         return np.uint8(np.clip(round(-self.low / float(self.scale)), 0, ACTIVATION_LEVELS))
 
 
-def quantize_weight(weight: Array) -> QuantizedWeight:
-    """Quantize `weight` `(outputs, ...)` per output channel; an all-zero channel keeps scale 1e-12."""
+def quantize_weight(weight: Array, *, limit: int = WEIGHT_LIMIT) -> QuantizedWeight:
+    """Quantize `weight` `(outputs, ...)` per output channel to -limit..limit; an all-zero channel keeps scale 1e-12."""
     largest = np.abs(weight).reshape(weight.shape[0], -1).max(axis=1)
-    scales = np.maximum(largest / WEIGHT_LIMIT, 1e-12).astype(np.float32)
+    scales = np.maximum(largest / limit, 1e-12).astype(np.float32)
     shaped = scales.reshape(-1, *([1] * (weight.ndim - 1)))
     return QuantizedWeight(np.rint(weight / shaped).astype(np.int8), scales)
 

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+Inputs = NDArray[np.float32] | NDArray[np.int64]
+"""Rows of numbers, or of token ids."""
+
 
 def open_session(model: bytes, *, threads: int = 1) -> InferenceSession:
     """A CPU session: sequential, `threads` intra-op threads, no spinning, which doubles latency on a shared machine."""
@@ -24,9 +27,7 @@ def open_session(model: bytes, *, threads: int = 1) -> InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def run_batches(
-    session: InferenceSession, inputs: NDArray[np.float32], *, batch: int = 256
-) -> list[list[NDArray[np.float32]]]:
+def run_batches(session: InferenceSession, inputs: Inputs, *, batch: int = 256) -> list[list[NDArray[np.float32]]]:
     """All outputs of the session for each batch of `inputs` `(rows, ...)`, in order.
 
     One empty batch where there are no rows.

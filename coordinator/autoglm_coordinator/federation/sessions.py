@@ -31,6 +31,7 @@ from autoglm_core.privacy.session_spec import SUITE, Purpose, SessionSpec
 from autoglm_core.protection import fewest_survivors, minimum_cohort
 from autoglm_core.session_counters import CLIPPED, WEIGHT, session_counters
 from autoglm_core.task import Manifest, ManifestItem
+from autoglm_core.training_cost import COST_LAYOUT, NO_COST, TrainingCost
 
 if TYPE_CHECKING:
     from autoglm_coordinator.trials.context import StudyContext
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 ATTEMPTS = 6
+COST_NAMES = frozenset(field.name for field in COST_LAYOUT.fields)
 
 
 class CohortTooSmall(AutoglmError):
@@ -78,13 +80,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A session's sum: named counters, the weighted mean delta (empty without a body), and who counted."""
+    """A session's sum: named counters, the weighted mean delta (empty without a body), and who counted.
+
+    `cost`: what a training took at those together; nothing for any other purpose.
+    """
 
     counters: Counters
     delta: Vector
     survivors: tuple[str, ...]
     dropped: tuple[str, ...]
     session_id: bytes
+    cost: TrainingCost = NO_COST
 
 
 class Sessions:
@@ -274,13 +280,16 @@ def _required(context: StudyContext, present: Sequence[str], *, whole: bool) -> 
 def _outcome(spec: SessionSpec, result: SumResult) -> Outcome:
     layout = CounterLayout.from_json(json.loads(spec.counters))
     counters = layout.decode(np.asarray(result.tail_sum, dtype=np.int64))
-    delta = np.zeros(0, np.float32)
+    delta, cost = np.zeros(0, np.float32), NO_COST
+    if spec.purpose is Purpose.TRAIN:
+        cost = TrainingCost.of_sum(counters, sites=len(result.survivors))
+        counters = {name: counters[name] for name in counters if name not in COST_NAMES}
     if spec.dimension:
         delta = mean_delta(result.body_sum, weight_sum=int(counters[WEIGHT.name]), spec=spec)
         clipped, survivors = int(counters[CLIPPED.name]), len(result.survivors)
         if remark := remark_on_clip(spec, result.body_sum, clipped=clipped, survivors=survivors):
             LOG.warning("study %s, round %d: %s", spec.study_id, spec.round, remark)
-    return Outcome(counters, delta, result.survivors, result.dropped, spec.session_id)
+    return Outcome(counters, delta, result.survivors, result.dropped, spec.session_id, cost)
 
 
 def training_seed(tune_key: str, round_number: int) -> str:

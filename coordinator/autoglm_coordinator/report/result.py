@@ -9,6 +9,7 @@ from autoglm_coordinator.report.fronts import pareto_fronts, ranks
 from autoglm_coordinator.report.growth import front_growth
 from autoglm_core.canonical import Json
 from autoglm_core.measurement import Measurement, measurements_to_json
+from autoglm_core.training_cost import TrainingCost
 from autoglm_core.trial import Trial
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def build_result(
     stopped: str,
     study_seconds: float,
     study_bytes: int,
+    study_cost: TrainingCost,
 ) -> Json:
     """The content of result.json.
 
@@ -38,9 +40,10 @@ def build_result(
         tests: test figures of the picks by trial number; empty while the study runs.
         protection: what was in force.
         blamed: sites that broke the secure sum in it.
-        stopped: why the study ended (trials, wall, bytes, gain, space, operator), or the state it is in.
+        stopped: why the study ended (trials, wall, bytes, energy, gain, space, operator), or the state it is in.
         study_seconds: wall time from the first suggestion to the result.
         study_bytes: payload that its sites sent and received together.
+        study_cost: what its training took at the sites.
     """
     ordered = sorted(trials, key=lambda trial: trial.number)
     fronts, ranked = pareto_fronts(study, ordered), ranks(study, ordered)
@@ -50,6 +53,8 @@ def build_result(
         "stopped": stopped,
         "study_seconds": round(study_seconds, 1),
         "study_bytes": study_bytes,
+        "study_joules": round(study_cost.joules, 6),
+        "study_modelled_joules": study_cost.modelled,
         "protection": protection,
         "blamed": list(blamed),
         "objectives": [{"name": item.metric, "direction": str(item.direction)} for item in study.objectives],

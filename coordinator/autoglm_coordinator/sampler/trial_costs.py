@@ -15,4 +15,6 @@ def cost_of(trial: Trial) -> TrialCost | None:
     if tune is None:
         return None
     own = math.fsum(stage.seconds for stage in trial.stages if stage.name in VARIANT_STAGES)
-    return TrialCost(tune_seconds=tune.seconds, variant_seconds=own, tune_bytes=tune.bytes)
+    return TrialCost(
+        tune_seconds=tune.seconds, variant_seconds=own, tune_bytes=tune.bytes, tune_joules=tune.cost.joules
+    )

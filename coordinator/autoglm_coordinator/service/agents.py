@@ -7,6 +7,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from autoglm_coordinator.federation.active_session import ActiveSession
 from autoglm_coordinator.federation.fleet import Fleet
@@ -254,6 +255,13 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     async def Get(self, request: agent_pb2.GetRequest, context: Context) -> AsyncIterator[agent_pb2.GetChunk]:
         """An artifact that the agent was offered, from `offset`."""
         agent_id = self._gate.require(context, Role.AGENT).id
+        served = self._grants.served(agent_id, request.study_id)
+        found = None if served is None else served.open(request.sha256, request.offset)
+        if found is not None:
+            file, total = found
+            async for chunk in _chunks(file, total):
+                yield chunk
+            return
         sequence = self._grants.check(agent_id, request.sha256)
         file, total = self._store.open_artifact(request.sha256, request.offset)
         with file:
@@ -291,6 +299,14 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         identity = self._gate.require(context, Role.AGENT)
         issued = await self._enrolment.renew(identity, request.csr)
         return agent_pb2.RenewReply(certificate=issued.certificate, ca=self._deployment.ca)
+
+
+async def _chunks(file: BinaryIO, total: int) -> AsyncIterator[agent_pb2.GetChunk]:
+    """A model's file, read in a thread: unlike an artifact it lies on disk."""
+    with file:
+        yield agent_pb2.GetChunk(total=total)
+        while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
+            yield agent_pb2.GetChunk(data=data)
 
 
 async def _receive_vector(

@@ -6,7 +6,15 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 
-from autoglm_coordinator.federation.transport import AgentFacts, OfferProbe, OfferSession, Outgoing
+from autoglm_coordinator.federation.transport import (
+    AgentFacts,
+    EndStudy,
+    OfferProbe,
+    OfferSession,
+    OfferStudy,
+    Outgoing,
+)
+from autoglm_coordinator.service.served_model import ServedModel, served_model
 from autoglm_coordinator.service.wire import encode_outgoing
 from autoglm_coordinator.trials.probe import manifest_artifacts
 from autoglm_core.errors import Denied
@@ -22,9 +30,18 @@ class Grants:
 
     def __init__(self) -> None:
         self._granted: dict[str, dict[str, int]] = defaultdict(dict)
+        self._models: dict[str, dict[str, ServedModel]] = defaultdict(dict)
 
     def record(self, agent_id: str, message: Outgoing) -> None:
         """Remember what `message` lets its receiver fetch."""
+        if isinstance(message, OfferStudy):
+            served = served_model(message.study)
+            if served is not None:
+                self._models[agent_id][message.study_id] = served
+            return
+        if isinstance(message, EndStudy):
+            self._models[agent_id].pop(message.study_id, None)
+            return
         if isinstance(message, OfferSession):
             names = [item.artifact for item in Manifest.decode(message.manifest).items]
         elif isinstance(message, OfferProbe):
@@ -36,6 +53,10 @@ class Grants:
             granted[name] = message.task.sequence
         for name in [name for name, sequence in granted.items() if sequence < message.task.sequence - 256]:
             del granted[name]
+
+    def served(self, agent_id: str, study_id: str) -> ServedModel | None:
+        """The model that comes with a study which this agent was offered."""
+        return self._models[agent_id].get(study_id)
 
     def check(self, agent_id: str, sha256: str) -> int:
         """The sequence of the last task that needs this artifact; raises `Denied` unless the agent was offered one."""

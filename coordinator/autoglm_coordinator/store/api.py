@@ -31,6 +31,7 @@ from autoglm_coordinator.store.records import (
     TrafficRecord,
 )
 from autoglm_core.canonical import Json
+from autoglm_core.training_cost import TrainingCost
 from autoglm_core.trial import Trial
 
 __all__ = [
@@ -223,6 +224,10 @@ class TuneStore(Protocol):
 
     async def rounds(self, tune_key: str) -> list[RoundRecord]:
         """Every committed round, in order."""
+        ...
+
+    async def study_cost(self, study_id: str) -> TrainingCost:
+        """Of all rounds that were committed for a study, of TUNEs that did not end too."""
         ...
 
     async def commit_round(self, record: RoundRecord) -> None:

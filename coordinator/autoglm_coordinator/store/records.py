@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from autoglm_core.canonical import Json
 from autoglm_core.identity import Role
+from autoglm_core.training_cost import NO_COST, TrainingCost
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ class DecisionRecord:
 class RoundRecord:
     """One committed round of one TUNE. `round` 0 is the initial model, of no session.
 
-    `model`, `aggregator_state`: artifacts. `counters`: plain JSON values. `survivors`, `dropped`: site ids.
+    `model`, `aggregator_state`: artifacts. `counters`: plain JSON values. `survivors`, `dropped`: site ids. `cost`:
+    what training took at the survivors together, for `study_id`; apart from the counters, as no two runs cost the same.
     """
 
     tune_key: str
@@ -123,6 +125,8 @@ class RoundRecord:
     survivors: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     session_id: bytes = b""
+    study_id: str = ""
+    cost: TrainingCost = NO_COST
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from autoglm_coordinator.store.records import RoundRecord
 from autoglm_coordinator.store.running_sums import RunningSums
 from autoglm_coordinator.store.sessions import forget_session
 from autoglm_core.canonical import Json, canonical_json
+from autoglm_core.training_cost import TrainingCost
 
 
 class TuneTables:
@@ -60,6 +61,12 @@ class TuneTables:
         columns = tables.rounds.c
         query = select(tables.rounds).where(columns.tune_key == tune_key).order_by(columns.round)
         return [_round(row) for row in await self._database.read(lambda connection: connection.execute(query).all())]
+
+    async def study_cost(self, study_id: str) -> TrainingCost:
+        """See `TuneStore`."""
+        query = select(tables.rounds.c.cost).where(tables.rounds.c.study_id == study_id)
+        rows = await self._database.read(lambda connection: connection.execute(query).scalars().all())
+        return TrainingCost.of_rounds(map(TrainingCost.from_json, rows))
 
     async def commit_round(self, record: RoundRecord) -> None:
         """See `TuneStore`."""
@@ -121,6 +128,8 @@ def _values(record: RoundRecord) -> Json:
         "survivors": list(record.survivors),
         "dropped": list(record.dropped),
         "session_id": record.session_id,
+        "study_id": record.study_id,
+        "cost": record.cost.to_json(),
     }
 
 
@@ -130,4 +139,5 @@ def _content(record: RoundRecord) -> Json:
 
 def _round(row: Row[Any]) -> RoundRecord:
     values = dict(row._mapping)
-    return RoundRecord(**{**values, "survivors": tuple(values["survivors"]), "dropped": tuple(values["dropped"])})
+    sites = {name: tuple(values[name]) for name in ("survivors", "dropped")}
+    return RoundRecord(**{**values, **sites, "cost": TrainingCost.from_json(values["cost"])})

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from autoglm_core.canonical import canonical_json
 
-FORMAT = 3
+FORMAT = 4
 """Rises with every change of these tables."""
 
 metadata = MetaData()
@@ -177,6 +177,8 @@ rounds = Table(
     Column("survivors", Canonical, nullable=False),
     Column("dropped", Canonical, nullable=False),
     Column("session_id", LargeBinary, nullable=False),
+    Column("study_id", String, nullable=False, index=True),
+    Column("cost", Canonical, nullable=False),
 )
 
 sessions = Table(

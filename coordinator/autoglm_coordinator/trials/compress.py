@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from autoglm_coordinator.federation.sessions import Request
 from autoglm_coordinator.store.api import Store
+from autoglm_coordinator.trials.batches import TOGETHER, batches
 from autoglm_coordinator.trials.context import StudyContext, stage_key
 from autoglm_coordinator.trials.stages import Tools, cached
 from autoglm_coordinator.trials.tune import Tuned
@@ -135,7 +136,10 @@ async def variant_of(store: Store, trial: Trial) -> Variant:
 async def evaluate(
     context: StudyContext, tools: Tools, variants: Sequence[Variant], *, purpose: Purpose, trial: str
 ) -> dict[str, tuple[dict[str, Measurement], StageRecord]]:
-    """Scores by ONNX artifact, from one session over those that were never evaluated on that split."""
+    """Scores by ONNX artifact, from a session over those that were never evaluated on that split.
+
+    Models that are too large for one session share several, each of them in one.
+    """
     split = Split.TEST if purpose is Purpose.TEST else Split.VALIDATION
     name = StageName.TEST if purpose is Purpose.TEST else StageName.EVALUATE
     context.progress.stage = str(name)
@@ -148,9 +152,22 @@ async def evaluate(
             missing.append(variant)
         else:
             results[variant.model] = (measurements_from_json(stored["scores"]), StageRecord(name, key, True, 0.0))
-    if missing:
-        results |= await _evaluation_session(context, tools, missing, purpose, trial)
+    for part in _parts(missing):
+        results |= await _evaluation_session(context, tools, part, purpose, trial)
     return results
+
+
+def _parts(variants: Sequence[Variant]) -> list[list[Variant]]:
+    """The variants of each session; all that share a model are in one, for a site gives its counters once."""
+    by_model: dict[str, list[Variant]] = {}
+    for variant in variants:
+        by_model.setdefault(variant.model, []).append(variant)
+    found = batches(list(by_model.values()), size=_bytes, room=TOGETHER, most=max(1, len(by_model)))
+    return [[variant for alike in part for variant in alike] for part in found]
+
+
+def _bytes(alike: Sequence[Variant]) -> int:
+    return int(alike[0].facts["size_bytes"])
 
 
 def _evaluation_key(context: StudyContext, variant: Variant, split: Split) -> str:

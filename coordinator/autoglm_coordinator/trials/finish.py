@@ -79,6 +79,7 @@ async def result_so_far(study_id: str, store: Store) -> Json:
         stopped=end.get("reason", str(record.state)),
         study_seconds=end.get("seconds", record.active.total_seconds()),
         study_bytes=await store.study_bytes(study_id),
+        study_cost=await store.study_cost(study_id),
     )
     # Ranks and hypervolumes of a thousand trials take longer than a stream of heartbeats may wait.
     return await asyncio.to_thread(build)

@@ -22,10 +22,12 @@ from datetime import timedelta
 
 from autoglm_coordinator.federation.transport import CancelTask, Declined, OfferProbe, Probed
 from autoglm_coordinator.store.errors import UNUSABLE
+from autoglm_coordinator.trials.batches import TOGETHER, batches, in_halves
 from autoglm_coordinator.trials.context import StudyContext, distinct, stage_key
 from autoglm_coordinator.trials.facts import SealedFacts
 from autoglm_coordinator.trials.stages import Tools, cached
 from autoglm_core.canonical import Json, canonical_json
+from autoglm_core.codes import RefusalCode
 from autoglm_core.configuration import Configuration
 from autoglm_core.errors import AutoglmError, Kind
 from autoglm_core.measurement import Measurement, Provenance
@@ -36,10 +38,12 @@ from autoglm_core.trial import StageName, StageRecord, Trial
 
 LOG = logging.getLogger(__name__)
 LEASE = timedelta(seconds=120)
-MEASURE_SECONDS = 1.0
-"""Wall time over which the blocks of one lease are spread (a percentile over less than a second says little)."""
+SLOWEST = 2e6
+"""Bytes a second that the network of a device is expected to bring; a lease is that much longer."""
 PER_LEASE = 16
 """Variants interleaved in one lease; more would make each block of one variant too short."""
+MEASURE_SECONDS = 1.0
+"""Wall time over which the blocks of one lease are spread (a percentile over less than a second says little)."""
 GATHER_SECONDS = 30.0
 
 
@@ -74,12 +78,16 @@ class Shape:
         """The shape with its session options: what a latency belongs to."""
         return stage_key("SHAPE", self.key, self.threads)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the model."""
+        return int(self.facts["size_bytes"])
+
     def exact(self) -> dict[str, Measurement]:
         """Size and parameters: known, not measured."""
-        size, count = self.facts["size_bytes"] / 1e6, self.facts["parameters"]
         return {
-            "size_mb": Measurement(size, 0.0, 1, Provenance.EXACT),
-            "parameters": Measurement(float(count), 0.0, 1, Provenance.EXACT),
+            "size_mb": Measurement(self.size / 1e6, 0.0, 1, Provenance.EXACT),
+            "parameters": Measurement(float(self.facts["parameters"]), 0.0, 1, Provenance.EXACT),
         }
 
 
@@ -121,7 +129,7 @@ class Probing:
     async def _shape(self, configuration: Configuration) -> tuple[Shape, StageRecord]:
         context = self._context
         shape_key = context.workload.model_side.shape_key(context.study, configuration)
-        key = stage_key("PROBE-EXPORT", context.workload.name, context.workload.version, shape_key)
+        key = stage_key("PROBE-SHAPE", context.workload.name, context.workload.version, shape_key)
 
         async def compute() -> Json:
             meta = {"study": context.study_json, "configuration": configuration.to_json()}
@@ -145,17 +153,25 @@ class Probing:
                 missing.append(shape)
             else:
                 figures |= await self._opened(await SealedFacts.kept(stored, self._tools.store), [shape])
-        for start in range(0, len(missing), PER_LEASE):
-            batch = missing[start : start + PER_LEASE]
+
+        async def measured(batch: list[Shape]) -> bool:
             begun = time.monotonic()
-            facts, measured = await self._lease(device_class, batch, reference)
-            kept = await facts.keep(self._tools.store)
-            for shape in batch:
-                await self._tools.store.put_stage("PROBE", self._figure_key(device_class, shape), kept)
+            answer = await self._lease(device_class, batch, reference)
+            if answer is not None:
+                await self._keep(device_class, batch, answer[0])
+                figures.update(answer[1])
             share = (time.monotonic() - begun) / len(batch)
-            leased |= {shape.measured_key: leased[shape.measured_key] + share for shape in batch}
-            figures |= measured
+            leased.update({shape.measured_key: leased[shape.measured_key] + share for shape in batch})
+            return answer is not None
+
+        room = TOGETHER - reference.size
+        await in_halves(batches(missing, size=lambda shape: shape.size, room=room, most=PER_LEASE), measured)
         return figures
+
+    async def _keep(self, device_class: str, shapes: Sequence[Shape], facts: SealedFacts) -> None:
+        kept = await facts.keep(self._tools.store)
+        for shape in shapes:
+            await self._tools.store.put_stage("PROBE", self._figure_key(device_class, shape), kept)
 
     def _figure_key(self, device_class: str, shape: Shape) -> str:
         # Another study may give a class of the same name to other devices.
@@ -163,7 +179,8 @@ class Probing:
 
     async def _lease(
         self, device_class: str, shapes: Sequence[Shape], reference: Shape
-    ) -> tuple[SealedFacts, dict[str, dict[str, Measurement]]]:
+    ) -> tuple[SealedFacts, dict[str, dict[str, Measurement]]] | None:
+        """What a device of the class answered; None where it is too slow for several `shapes` in one lease."""
         until = asyncio.get_running_loop().time() + GATHER_SECONDS
         reason = "no device connected"
         while asyncio.get_running_loop().time() < until:
@@ -180,6 +197,8 @@ class Probing:
                         raise
                     except AutoglmError as error:  # this device cannot be believed; another one may be
                         answer = error.code
+                if answer == RefusalCode.TOO_SLOW and len(shapes) > 1:
+                    return None
                 reason = f"{link.facts.name}: {answer}"
                 LOG.warning("device class %s, %s", device_class, reason)
             await self._tools.fleet.changed(1.0)
@@ -191,10 +210,11 @@ class Probing:
         link = self._tools.fleet.link(agent_id)
         if link is None:
             return "device lost"
-        until = asyncio.get_running_loop().time() + LEASE.total_seconds()
+        time_given = _time_for([*shapes, reference])
+        until = asyncio.get_running_loop().time() + time_given.total_seconds()
         manifest = self._manifest(shapes, reference)
         with self._tools.fleet.open_inbox(sequence, [agent_id]) as inbox:
-            link.send(OfferProbe(task, LEASE, manifest))
+            link.send(OfferProbe(task, time_given, manifest))
             event = await inbox.get(until)
         if isinstance(event, Probed):
             context = probe_context(
@@ -221,6 +241,11 @@ class Probing:
         return await facts.open(keys, store=self._tools.store, key=self._tools.study_key)
 
 
+def _time_for(shapes: Sequence[Shape]) -> timedelta:
+    """For the models to arrive, to be loaded and to be measured."""
+    return LEASE + timedelta(seconds=sum(shape.size for shape in shapes) / SLOWEST)
+
+
 def _charged(record: StageRecord, seconds: float) -> StageRecord:
     """`record` with the `seconds` of a lease; nothing was from the store then."""
     return replace(record, cached=record.cached and not seconds, seconds=round(record.seconds + seconds, 3))
@@ -231,6 +256,7 @@ def _item(shape: Shape) -> Json:
         "key": shape.measured_key,
         "artifact": shape.model,
         "inputs": shape.inputs,
+        "input_type": shape.facts["input_type"],
         "input_shape": shape.facts["input_shape"],
         "outputs": shape.outputs,
         "output_shape": shape.facts["output_shape"],

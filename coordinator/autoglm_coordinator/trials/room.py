@@ -23,7 +23,10 @@ AFTER = (StageName.COMPRESS, StageName.EVALUATE)
 
 @dataclass(frozen=True)
 class Room:
-    """`rounds`: that a TUNE can still have. `limit`: `wall` or `bytes`, which leaves the fewest; `left`: its share."""
+    """`rounds`: that a TUNE can still have.
+
+    `limit`: `wall`, `bytes` or `energy`, which leaves the fewest; `left`: its share.
+    """
 
     rounds: float = inf
     limit: str = ""
@@ -52,6 +55,9 @@ def room_left(budget: Budget, spent: Cost, trials: Sequence[Trial]) -> Room:
         # No stage but TUNE says what it moved: the others share what is left of the whole.
         others = max(0, spent.bytes - sum(tune.bytes for tune in tunes)) / max(1, len(tunes))
         rooms.append(_room("bytes", budget.bytes, spent.bytes, each=each, after=others))
+    if budget.energy is not None:
+        each = _usual([tune.cost.joules / tune.rounds for tune in tunes])
+        rooms.append(_room("energy", budget.energy, spent.joules, each=each, after=0.0))  # of training alone
     return min(rooms, key=lambda room: room.rounds, default=Room())
 
 

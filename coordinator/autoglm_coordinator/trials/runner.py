@@ -89,7 +89,7 @@ class Search:
         self._context = context
         self._tools = tools
         self._still_approved = still_approved
-        self._scheduler = load_scheduler(context.study, context.workload.model_side.metrics())
+        self._scheduler = load_scheduler(context.study, context.workload.model_side.metrics(context.study))
         self._standings = Standings(context, tools.store)
         self._seconds_before = seconds_before
         self._started = self._saved = time.monotonic()
@@ -107,7 +107,7 @@ class Search:
         self._tools.fleet.notify()
 
     async def run(self) -> str:
-        """Run trials; the reason why it ended: trials, wall, bytes, gain, space, operator.
+        """Run trials; the reason why it ended: trials, wall, bytes, energy, gain, space, operator.
 
         Raises:
             TooFewApprovals, SitesBarred, CohortTooSmall: a cohort is not to be had. Open trials are closed, completed
@@ -154,7 +154,8 @@ class Search:
 
     async def _room(self) -> Room:
         store, study_id = self._tools.store, self._context.study_id
-        spent = Cost(self.seconds, await store.study_bytes(study_id))
+        cost = await store.study_cost(study_id)
+        spent = Cost(self.seconds, await store.study_bytes(study_id), cost.joules)
         return room_left(self._context.study.budget, spent, await self._trials())
 
     async def _following(self, room: Room, *, closing: bool) -> Standing | None:

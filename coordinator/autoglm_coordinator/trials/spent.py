@@ -24,10 +24,11 @@ HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Wall `seconds`, and `bytes` that all sites sent and received."""
+    """Wall `seconds`, `bytes` that all sites sent and received, and `joules` that they spent on training."""
 
     seconds: float
     bytes: int
+    joules: float = 0.0
 
 
 def tune_costs(trials: Sequence[Trial]) -> list[Cost]:
@@ -47,7 +48,11 @@ def _group_cost(group: Sequence[Trial]) -> Cost | None:
     tunes = [stage for stage in stages if stage.name is StageName.TUNE]
     if not tunes:
         return None
-    return Cost(math.fsum(stage.seconds for stage in stages), sum(tune.bytes for tune in tunes))
+    return Cost(
+        math.fsum(stage.seconds for stage in stages),
+        sum(tune.bytes for tune in tunes),
+        math.fsum(tune.cost.joules for tune in tunes),
+    )
 
 
 def too_little_to_gain(budget: Budget, outlooks: Sequence[Outlook | None]) -> bool:

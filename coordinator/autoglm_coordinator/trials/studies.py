@@ -19,7 +19,13 @@ from autoglm_coordinator.trials.context import Progress, StudyContext, cohort_ke
 from autoglm_coordinator.trials.finish import finish
 from autoglm_coordinator.trials.runner import Search, TooFewApprovals, sum_constants
 from autoglm_coordinator.trials.stages import Tools
-from autoglm_coordinator.trials.submission import NoSite, check_study, require_accepted, wanted_agents
+from autoglm_coordinator.trials.submission import (
+    NoSite,
+    check_study,
+    require_accepted,
+    verify_model,
+    wanted_agents,
+)
 from autoglm_coordinator.trials.warm_start import check_warm_start
 from autoglm_core.canonical import Json, canonical_json, json_digest
 from autoglm_core.clock import Clock
@@ -105,6 +111,7 @@ class Studies:
     async def check(self, study: Study, roster: Roster) -> Json:
         """Whose yes `study` would need; raises the first reason why the deployment cannot run it."""
         wanted = wanted_agents(study, roster, fleet=self._tools.fleet, blames=self._tools.blames)
+        await verify_model(study)
         check_study(study, roster, wanted, fleet=self._tools.fleet)
         await check_warm_start(study, self._tools.store)
         return wanted
@@ -183,6 +190,7 @@ class Studies:
         # A change that passes shows that the store is usable (again).
         await self._tools.store.add_study_time(running.record.study_id, timedelta())
         running.halted = None
+        await verify_model(running.study)
         context = await self._approved(running)
         await self._tools.store.set_study_state(context.study_id, StudyState.RUNNING)
         context = replace(context, constants=await sum_constants(context, self._tools))

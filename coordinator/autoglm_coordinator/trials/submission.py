@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from autoglm_coordinator.federation.aggregators import load_aggregator
@@ -12,6 +13,7 @@ from autoglm_core.privacy.ring import levels_for
 from autoglm_core.protection import fewest_survivors, minimum_cohort
 from autoglm_core.space import CategoricalParameter
 from autoglm_core.study_metrics import check_metrics
+from autoglm_workloads.models.needed import needed_model
 from autoglm_workloads.registry import load_workload
 
 if TYPE_CHECKING:
@@ -117,6 +119,18 @@ def wanted_agents(study: Study, roster: Roster, *, fleet: Fleet, blames: Blames)
     }
 
 
+async def verify_model(study: Study) -> None:
+    """Hash the files of the study's language model, if it names one, off the loop.
+
+    Raises:
+        ModelMissing, ModelDamaged: this coordinator's shelf has it not, or not whole.
+    """
+    needed = needed_model(study)
+    if needed is not None:
+        needed.require(program="autoglm-coordinator")
+        await asyncio.to_thread(needed.verify)
+
+
 def check_study(study: Study, roster: Roster, wanted: Json, *, fleet: Fleet) -> None:
     """Raise the first reason why the deployment cannot run `study` with the agents in `wanted`."""
     _check_workload(study)
@@ -136,7 +150,7 @@ def _check_workload(study: Study) -> None:
     if study.workload_version != workload.version:
         raise OtherWorkloadVersion(workload=study.workload, declared=study.workload_version, installed=workload.version)
     workload.model_side.check(study)
-    check_metrics(study, workload.model_side.metrics())
+    check_metrics(study, workload.model_side.metrics(study))
     check_sampler(study)
     for name in aggregators_of(study):
         load_aggregator({"aggregator": name})

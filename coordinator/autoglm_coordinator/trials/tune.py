@@ -31,6 +31,7 @@ from autoglm_core.counters import without_prefix
 from autoglm_core.measurement import Measurement, Split, measurements_from_json, measurements_to_json
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.task import ManifestItem
+from autoglm_core.training_cost import TrainingCost
 from autoglm_core.trial import StageName, StageRecord
 from autoglm_core.workload import Vector
 
@@ -44,7 +45,8 @@ class Tuned:
     """A TUNE at a rung.
 
     `parameters`: artifact of the weights; `validation`: the received model's; `bytes`: that all sites sent and received
-    up to here, and `seconds` that it took; `cached`: it lay in the store.
+    up to here, and `seconds` that it took; `cost`: of training at the sites; `trained`: parameters that it moves;
+    `cached`: it lay in the store.
     """
 
     key: str
@@ -54,6 +56,8 @@ class Tuned:
     validation: dict[str, Measurement]
     bytes: int
     seconds: float
+    cost: TrainingCost
+    trained: int
     cached: bool = False
 
     def to_json(self) -> Json:
@@ -65,18 +69,31 @@ class Tuned:
             "validation": measurements_to_json(self.validation),
             "bytes": self.bytes,
             "seconds": self.seconds,
+            "cost": self.cost.to_json(),
+            "trained": self.trained,
         }
 
     @classmethod
     def from_json(cls, key: str, value: Json) -> Tuned:
         """Inverse of `to_json`, of what lay in the store."""
-        figures = {name: value[name] for name in ("parameters", "rounds", "dropped", "bytes", "seconds")}
-        return cls(key, validation=measurements_from_json(value["validation"]), **figures, cached=True)
+        figures = {name: value[name] for name in ("parameters", "rounds", "dropped", "bytes", "seconds", "trained")}
+        validation, cost = measurements_from_json(value["validation"]), TrainingCost.from_json(value["cost"])
+        return cls(key, validation=validation, cost=cost, **figures, cached=True)
 
     @property
     def record(self) -> StageRecord:
         """Of the TUNE as far as it came."""
-        return StageRecord(StageName.TUNE, self.key, self.cached, self.seconds, self.rounds, self.dropped, self.bytes)
+        return StageRecord(
+            StageName.TUNE,
+            self.key,
+            self.cached,
+            self.seconds,
+            rounds=self.rounds,
+            dropped=self.dropped,
+            bytes=self.bytes,
+            cost=self.cost,
+            trained=self.trained,
+        )
 
 
 class Tuning:
@@ -103,7 +120,7 @@ class Tuning:
         parameters, state = await self._load(record)
         while record.round < rung:
             record, parameters, state = await self._round(record, parameters, state)
-        return await self._validate(record, begun)
+        return await self._validate(record, begun, trained=parameters.size)
 
     async def _begin(self) -> RoundRecord:
         context = self._context
@@ -149,6 +166,8 @@ class Tuning:
             survivors=outcome.survivors,
             dropped=outcome.dropped,
             session_id=outcome.session_id,
+            study_id=context.study_id,
+            cost=outcome.cost,
         )
         await store.commit_round(record)
         ended = time.monotonic()
@@ -184,7 +203,7 @@ class Tuning:
             return {}
         return counted_last(await self._tools.store.rounds(self.key))
 
-    async def _validate(self, record: RoundRecord, begun: float) -> Tuned:
+    async def _validate(self, record: RoundRecord, begun: float, *, trained: int) -> Tuned:
         """What the cohort counts of the model, stored in one commit with the end of its session."""
         self._context.progress.stage = "TUNE"
         store = self._tools.store
@@ -197,16 +216,18 @@ class Tuning:
         )
         outcome = await self._tools.sessions.run(self._context, request)
         scores = self._context.workload.model_side.score(without_prefix(outcome.counters, ITEM), Split.VALIDATION)
-        below = await self._below(record.round)
+        below, rounds = await self._below(record.round), await store.rounds(self.key)
         seconds = time.monotonic() - begun + (0.0 if below is None else float(below["seconds"]))
         tuned = Tuned(
             self.key,
             record.model,
             record.round,
-            dropped=sum(len(entry.dropped) for entry in await store.rounds(self.key)),
+            dropped=sum(len(entry.dropped) for entry in rounds),
             validation=scores,
             bytes=await store.tune_bytes(self.key),
             seconds=round(seconds, 3),
+            cost=TrainingCost.of_rounds(entry.cost for entry in rounds),
+            trained=trained,
         )
         kind = "TUNE" if record.round == self._context.study.rounds else "RUNG"
         key = rung_key(self.key, record.round)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from autoglm_workloads.models.place import VARIABLE, shelf_folder
+
 KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "TZ")
 """Needed to find the same interpreter, libraries and accelerators as the daemon."""
 KEPT_MEMORY = 256 * 2**20
@@ -22,6 +24,7 @@ def scrubbed(environment: Mapping[str, str], *, home: Path, threads: int) -> dic
         "PYTHONHASHSEED": "0",  # the order of sets must not differ between two children
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # without it cuBLAS is not deterministic
         "GLIBC_TUNABLES": f"glibc.malloc.trim_threshold={KEPT_MEMORY}:glibc.malloc.mmap_threshold={KEPT_MEMORY // 4}",
+        VARIABLE: str(shelf_folder(environment)),  # named, because the child's home is another
         "HF_HUB_OFFLINE": "1",  # a refused socket would cost the library its retries
     }
     kept = {name: environment[name] for name in KEPT if name in environment}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoglm_core.errors import AutoglmError, Kind
+from autoglm_core.errors import AutoglmError, InvalidInput, Kind
 
 
 class ChildDied(AutoglmError):
@@ -71,3 +71,22 @@ class ChildOutOfMemory(AutoglmError):
 
     def __init__(self, *, task: str) -> None:
         super().__init__(f"{task} ran out of memory; raise limits.memory_gb or choose smaller batches", task=task)
+
+
+class UnknownMeter(InvalidInput):
+    """No energy meter of that name is registered."""
+
+    code = "unknown-meter"
+
+    def __init__(self, *, name: str, known: str) -> None:
+        super().__init__(f"no energy meter {name!r}; there are: {known}", name=name, known=known)
+
+
+class MeterUnavailable(AutoglmError):
+    """The meter that was asked for cannot be read here."""
+
+    code = "meter-unavailable"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self, *, name: str, hint: str) -> None:
+        super().__init__(f"energy meter {name} cannot be read on this machine: {hint}", name=name, hint=hint)

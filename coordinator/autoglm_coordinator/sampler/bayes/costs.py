@@ -2,8 +2,8 @@
 
 One small process over the logarithm of the seconds each, for a factor of ten is a step like another: of the TUNE over
 its `tune` alone, of a variant over everything. Simple models predict training times well enough (Guinet et al. 2020,
-arXiv:2011.11456), and few rows keep them cheap. Where a study limits the bytes that its sites send and receive, a byte
-counts as many seconds as make both limits run out together.
+arXiv:2011.11456), and few rows keep them cheap. Where a study limits the bytes that its sites send and receive, or the
+joules that they spend on training, a byte or a joule counts as many seconds as make the limits run out together.
 """
 
 from __future__ import annotations
@@ -62,6 +62,9 @@ class Costs:
         variant: seconds of a variant.
         tune_bytes: what all sites send and receive in a whole TUNE.
         second_per_byte: what a byte counts; 0 where bytes are not limited.
+        tune_joules: what all sites spend on the training of a whole TUNE; None where joules are not limited, or none
+            were counted yet.
+        second_per_joule: what a joule counts.
         reached: share of its rounds that a TUNE has on average; below 1 where some were stopped at rungs.
         typical: encoding `(1, d)` of some trial that was run.
     """
@@ -70,14 +73,18 @@ class Costs:
     variant: Trend
     tune_bytes: Trend
     second_per_byte: float
+    tune_joules: Trend | None
+    second_per_joule: float
     reached: float
     typical: Array
 
     def of_tune(self, inputs: Array) -> Array:
-        """Seconds of the TUNEs of the encodings `inputs` `(k, d)`, their bytes among them."""
+        """Seconds of the TUNEs of the encodings `inputs` `(k, d)`, their bytes and joules among them."""
         seconds = self.tune.predict(inputs)
         if self.second_per_byte:
             seconds = seconds + self.second_per_byte * self.tune_bytes.predict(inputs)
+        if self.tune_joules is not None:
+            seconds = seconds + self.second_per_joule * self.tune_joules.predict(inputs)
         return seconds
 
     def of_variant(self, inputs: Array) -> Array:
@@ -91,6 +98,10 @@ class Costs:
     def seconds(self, inputs: Array) -> Array:
         """Wall seconds of each of `inputs` `(k, d)` as the one variant of a new TUNE."""
         return self.tune.predict(inputs) + self.variant.predict(inputs)
+
+    def joules(self, inputs: Array) -> Array | None:
+        """Of the TUNE of each of `inputs` `(k, d)`; None where `tune_joules` is."""
+        return None if self.tune_joules is None else self.tune_joules.predict(inputs)
 
     def log_relative(self, inputs: Array, *, variants: int) -> Array:
         """Log cost `(k,)` of suggestions of `variants` variants, against a typical one's.
@@ -107,6 +118,7 @@ class _Row:
     configuration: Configuration
     seconds: float
     bytes: float = 0.0
+    joules: float = 0.0
 
 
 def costs_of(cube: UnitCube, observations: Sequence[Observation], budget: Budget | None) -> Costs | None:
@@ -117,12 +129,18 @@ def costs_of(cube: UnitCube, observations: Sequence[Observation], budget: Budget
     of_tune = np.flatnonzero(np.isin(cube.groups, cube.coordinates(Part.TUNE)))
     inputs = cube.encode([row.configuration for row in tunes])
     seconds, sent = np.array([row.seconds for row in tunes]), np.array([row.bytes for row in tunes])
+    joules = np.array([row.joules for row in tunes])
     every, own = np.arange(len(cube.groups)), np.array([row.seconds for row in variants])
+    wall = None if budget is None or budget.wall is None else budget.wall.total_seconds()
+    second_per_byte = _rate(seconds, sent, wall=wall, limit=None if budget is None else budget.bytes)
+    second_per_joule = _rate(seconds, joules, wall=wall, limit=None if budget is None else budget.energy)
     return Costs(
         tune=_trend(inputs, seconds, of_tune, cube.groups),
         variant=_trend(cube.encode([row.configuration for row in variants]), own, every, cube.groups),
         tune_bytes=_trend(inputs, sent, of_tune, cube.groups),
-        second_per_byte=_second_per_byte(seconds, sent, budget),
+        second_per_byte=second_per_byte,
+        tune_joules=_trend(inputs, joules, of_tune, cube.groups) if second_per_joule else None,
+        second_per_joule=second_per_joule,
         reached=_reached(observations),
         typical=inputs[:1],
     )
@@ -135,8 +153,9 @@ def _tunes(observations: Sequence[Observation]) -> list[_Row]:
     for entry in observations:
         if entry.cost is not None and entry.fidelity > 0:
             share = entry.fidelity / longest if entry.state in AT_A_RUNG else 1.0
-            row = _Row(entry.configuration, entry.cost.tune_seconds / share, entry.cost.tune_bytes / share)
-            rows.setdefault(entry.configuration.tune_key, row)
+            cost = entry.cost
+            whole = (figure / share for figure in (cost.tune_seconds, cost.tune_bytes, cost.tune_joules))
+            rows.setdefault(entry.configuration.tune_key, _Row(entry.configuration, *whole))
     return list(rows.values())
 
 
@@ -169,10 +188,11 @@ def _trend(inputs: Array, figures: Array, columns: NDArray[np.intp], groups: NDA
     return Trend(columns, middle, process, smear)
 
 
-def _second_per_byte(seconds: Array, sent: Array, budget: Budget | None) -> float:
-    if budget is None or budget.bytes is None or not sent.any():
+def _rate(seconds: Array, figures: Array, *, wall: float | None, limit: int | None) -> float:
+    """Seconds that one unit of `figures` counts, of which a study has `limit`; 0 where that is not limited."""
+    if limit is None or not figures.any():
         return 0.0
-    if budget.wall is not None:
-        return budget.wall.total_seconds() / budget.bytes
-    # Without a limit of time, bytes and seconds count alike.
-    return float(seconds.sum() / sent.sum())
+    if wall is not None:
+        return wall / limit
+    # Without a limit of time, both count alike.
+    return float(seconds.sum() / figures.sum())

@@ -28,7 +28,8 @@ class Choice:
     """A configuration and how it came about.
 
     `log_gain`: log of what it promises, None where no model was asked; `seconds`: what it is expected to take, with its
-    TUNE if that is still to be run, None where nothing is known of costs. `predicted`, `feasible`: see `Reason`.
+    TUNE if that is still to be run, None where nothing is known of costs. `predicted`, `feasible`, `joules`: see
+    `Reason`.
     """
 
     configuration: Configuration
@@ -37,11 +38,19 @@ class Choice:
     seconds: float | None = None
     predicted: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     feasible: float | None = None
+    joules: float | None = None
 
     @property
     def reason(self) -> Reason:
         """As it is kept with the trial."""
-        return Reason(self.how, self.predicted, log_gain=self.log_gain, feasible=self.feasible, seconds=self.seconds)
+        return Reason(
+            self.how,
+            self.predicted,
+            log_gain=self.log_gain,
+            feasible=self.feasible,
+            seconds=self.seconds,
+            joules=self.joules,
+        )
 
     def expecting(self, belief: Belief, inputs: Array) -> Choice:
         """With what `belief` expects at its encoding `inputs` `(1, d)`, before it is believed."""

@@ -78,4 +78,6 @@ def cooling(budget: Budget | None, observations: Sequence[Observation], *, known
         used.append(seconds / budget.wall.total_seconds())
     if budget.bytes is not None:
         used.append(sum(cost.tune_bytes for cost in tunes.values()) / budget.bytes)
+    if budget.energy is not None:
+        used.append(sum(cost.tune_joules for cost in tunes.values()) / budget.energy)
     return max(0.0, 1.0 - max(used))

@@ -13,7 +13,7 @@ from autoglm_coordinator.sampler.bayes.columns import Column, columns_of
 from autoglm_coordinator.sampler.bayes.outcomes import Goal, Limit, Outcomes, Term
 from autoglm_coordinator.sampler.goals import Goals
 from autoglm_core.bound import Bound
-from autoglm_core.objective import ANY_DEVICE, COST_METRICS, FRACTIONS, Direction, Objective, usual_direction
+from autoglm_core.objective import ANY_DEVICE, COST_METRICS, Direction, Objective, is_fraction, usual_direction
 from autoglm_core.trial import AT_A_RUNG, Observation, TrialState
 
 Array = NDArray[np.float64]
@@ -114,7 +114,7 @@ def _goals(
 
 def _most(objective: Objective) -> float:
     """What the objective cannot exceed, larger is better."""
-    if objective.metric not in FRACTIONS:
+    if not is_fraction(objective.metric):
         return math.inf
     return 1.0 if objective.direction is Direction.MAXIMIZE else 0.0
 

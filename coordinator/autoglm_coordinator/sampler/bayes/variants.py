@@ -38,7 +38,8 @@ class Variants:
                 earlier = 0 if tuned is None else tuned.variants
                 stay = Stay.begun(self._costs, inputs, earlier=earlier, log_gain=first.log_gain)
             seconds = self._costs.seconds(inputs) if tuned is None else self._costs.of_variant(inputs)
-            first = replace(first, seconds=float(seconds[0]))
+            joules = self._costs.joules(inputs) if tuned is None else None
+            first = replace(first, seconds=float(seconds[0]), joules=None if joules is None else float(joules[0]))
         return Draft((), candidates, belief, stay).grown(first, self._cube)
 
     def filled(self, draft: Draft, *, extend: bool, log_rate: float | None = None) -> Draft:

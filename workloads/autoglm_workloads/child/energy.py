@@ -1,7 +1,8 @@
 """Energy meters, best first: RAPL where the processor's counters can be read, else a model that says it is one.
 
 A meter counts joules upwards; the difference of two readings belongs to what ran between them. RAPL counts whole
-packages, the idle part and the neighbours included, so it needs a quiet host. The modelled meter multiplies this
+packages, the idle part and the neighbours included, so inferences are measured on a quiet host, and of a training a
+share is charged (`training_meter`). The modelled meter multiplies this
 process's CPU-seconds by the watts that the device's owner declared for one busy core; its figures carry the
 provenance "modelled" and never share a front with measured ones. Wall meters, Jetson's INA3221 and NVML are not built
 in yet: a package adds one under the entry point group `autoglm.meters`, a callable `(watts: float) -> Meter | None`
@@ -18,8 +19,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
 
-from autoglm_agent.measure.errors import MeterUnavailable, UnknownMeter
 from autoglm_core.measurement import Provenance
+from autoglm_workloads.child.errors import MeterUnavailable, UnknownMeter
 
 GROUP = "autoglm.meters"
 POWERCAP = Path("/sys/class/powercap")

@@ -1,0 +1,143 @@
+"""The language tasks of `finetune.py`: real data, a schema, sites, a model and a configuration found by hand.
+
+Every configuration was chosen on validation rows, none on test rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autoglm.site_splits import ColumnSplit, DirichletSplit
+from autoglm_core.canonical import Json
+from autoglm_core.configuration import Values
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+MINILM, GLM4 = "minilm", "tiny-glm4"
+SHARES = {"train": 0.85, "validation": 0.05, "test": 0.1}
+"""Of a published training set, about one row in eighteen is kept back for validation."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What `finetune.py` trains once over sites and once on all their rows in one place.
+
+    Attributes:
+        workload: By its name.
+        metric: Shown of test rows.
+        model: Which base.
+        schema: As in a study's file.
+        data: Path by part of a published split.
+        split: Of the rows over sites, from a seed.
+        sites: How many.
+        tune: The configuration.
+        rounds: Of one local epoch each.
+        max_length: Tokens of an input.
+    """
+
+    workload: str
+    metric: str
+    model: str
+    schema: Callable[[], Json]
+    data: Mapping[str, Path]
+    split: Callable[[int], DirichletSplit | ColumnSplit]
+    sites: int
+    tune: Values
+    rounds: int
+    max_length: int
+    variants: Mapping[str, Values] = field(default_factory=dict)
+    """Further configurations by name, each with what differs from `tune`."""
+
+
+def _trec() -> Json:
+    classes = {name: [name] for name in ("ABBR", "DESC", "ENTY", "HUM", "LOC", "NUM")}
+    return {
+        "form": "text",
+        "format": "lines",
+        "encoding": "latin-1",
+        "columns": ["label", "text"],
+        "separator": "space",
+        "label": {"name": "label", "until": ":", "classes": classes},
+    }
+
+
+def _banking() -> Json:
+    names = json.loads((DATA / "banking77" / "categories.json").read_text())
+    classes = {name: [name] for name in names}
+    return {"form": "text", "format": "csv", "label": {"name": "category", "classes": classes}}
+
+
+def _wnut() -> Json:
+    entities = ["corporation", "creative-work", "group", "location", "person", "product"]
+    tags = {"name": "tag", "scheme": "bio", "entities": entities}
+    return {"form": "text", "format": "conll", "text": "word", "columns": ["word", "tag"], "tags": tags}
+
+
+def _shakespeare() -> Json:
+    return {"form": "text", "format": "jsonl", "cleaning": {"duplicates": "none"}}
+
+
+LORA: Values = {"method": "lora", "lora_rank": 8, "lora_alpha": 16, "lora_targets": "all", "lora_dropout": 0.1}
+TASKS: Mapping[str, Task] = {
+    "trec": Task(
+        "text-classification",
+        "accuracy",
+        MINILM,
+        _trec,
+        {"train": DATA / "trec" / "TREC.train", "test": DATA / "trec" / "TREC.test"},
+        lambda seed: DirichletSplit(0.5, seed),
+        4,
+        {**LORA, "learning_rate": 2e-3, "dropout": 0.1, "weight_decay": 0.01},
+        6,
+        64,
+        {"plain averaging": {"lora_averaging": "plain"}},
+    ),
+    "banking77": Task(
+        "text-classification",
+        "accuracy",
+        MINILM,
+        _banking,
+        {"train": DATA / "banking77" / "train.csv", "test": DATA / "banking77" / "test.csv"},
+        lambda seed: DirichletSplit(0.5, seed),
+        4,
+        {**LORA, "learning_rate": 3e-3, "dropout": 0.1, "weight_decay": 0.01},
+        8,
+        64,
+        {"plain averaging": {"lora_averaging": "plain"}},
+    ),
+    "wnut17": Task(
+        "token-classification",
+        "f1",
+        MINILM,
+        _wnut,
+        {
+            "train": DATA / "wnut17" / "wnut17train.conll",
+            "validation": DATA / "wnut17" / "emerging.dev.conll",
+            "test": DATA / "wnut17" / "emerging.test.annotated",
+        },
+        lambda seed: DirichletSplit(0.5, seed),
+        4,
+        {**LORA, "learning_rate": 2e-3, "dropout": 0.1, "tags": "bio", "criterion": "cross-entropy"},
+        5,
+        128,
+        {
+            "bioes": {"tags": "bioes"},
+            "focal": {"criterion": "focal"},
+            "bioes focal": {"tags": "bioes", "criterion": "focal"},
+        },
+    ),
+    "tinyshakespeare": Task(
+        "causal-lm",
+        "perplexity",
+        GLM4,
+        _shakespeare,
+        {"": DATA / "tinyshakespeare" / "by_speaker.json"},
+        lambda seed: ColumnSplit("speaker"),
+        10,
+        {"method": "full", "learning_rate": 3e-3, "batch_size": 16, "weight_decay": 0.01},
+        10,
+        128,
+    ),
+}

@@ -1,0 +1,106 @@
+"""The linear chain against all of its paths, one by one."""
+
+from __future__ import annotations
+
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+import torch
+
+from autoglm_core.text_target import TagScheme
+from autoglm_workloads.text.tag_decoding import allowed
+from autoglm_workloads.text.tags import tag_names
+from autoglm_workloads.text.training.crf import Chain, best_paths, chain_loss
+from autoglm_workloads.text.training.losses import LEFT_OUT
+
+TAGS = 3
+DRAWS = torch.Generator().manual_seed(0)
+CHAIN = Chain(*(torch.randn(shape, generator=DRAWS, dtype=torch.float64) for shape in ((TAGS, TAGS), (TAGS,), (TAGS,))))
+LOGITS = torch.randn(4, 6, TAGS, generator=DRAWS)
+LABELS = torch.tensor(
+    [
+        [0, 1, 2, 1, LEFT_OUT, LEFT_OUT],
+        [LEFT_OUT, 2, LEFT_OUT, 2, 0, LEFT_OUT],  # the first token and the later pieces of a word
+        [LEFT_OUT] * 6,
+        [1, 1, 0, 2, 2, 0],
+    ]
+)
+
+
+def path_score(scores: torch.Tensor, path: tuple[int, ...], chain: Chain = CHAIN) -> float:
+    """Written as the definition."""
+    total = float(chain.start[path[0]] + chain.end[path[-1]])
+    total += sum(float(scores[place, tag]) for place, tag in enumerate(path))
+    return total + sum(float(chain.between[first, second]) for first, second in pairwise(path))
+
+
+def all_scores(row: int) -> dict[tuple[int, ...], float]:
+    scores = LOGITS[row][LABELS[row] != LEFT_OUT]
+    return {path: path_score(scores, path) for path in product(range(TAGS), repeat=len(scores))}
+
+
+def test_the_likelihood_is_that_of_all_paths() -> None:
+    expected = 0.0
+    for row in (0, 1, 3):
+        scores = all_scores(row)
+        true = tuple(LABELS[row][LABELS[row] != LEFT_OUT].tolist())
+        expected += float(np.logaddexp.reduce(list(scores.values()))) - scores[true]
+    found = chain_loss(LOGITS, LABELS, CHAIN)
+    assert found.units == 13
+    assert float(found.total) == pytest.approx(expected, rel=1e-6)
+    assert float(found.mean) == pytest.approx(expected / 13, rel=1e-6)
+
+
+def test_viterbi_finds_the_best_of_all_paths() -> None:
+    counted = LABELS != LEFT_OUT
+    found = best_paths(LOGITS, counted, CHAIN)
+    for row in (0, 1, 3):
+        scores = all_scores(row)
+        assert tuple(found[row][counted[row]].tolist()) == max(scores, key=scores.__getitem__)
+    assert found[2].tolist() == [LEFT_OUT] * 6
+    assert bool((found[~counted] == LEFT_OUT).all())
+
+
+def test_gradients_are_those_of_differences() -> None:
+    parts = [part.clone().requires_grad_(True) for part in (CHAIN.between, CHAIN.start, CHAIN.end)]
+
+    def loss(logits: torch.Tensor, *chain: torch.Tensor) -> torch.Tensor:
+        return chain_loss(logits, LABELS, Chain(*chain)).mean
+
+    assert torch.autograd.gradcheck(loss, (LOGITS.double().requires_grad_(True), *parts), atol=1e-3, eps=1e-3)
+
+
+@pytest.mark.parametrize("scheme", list(TagScheme))
+def test_a_constrained_chain_gives_forbidden_paths_no_weight(scheme: TagScheme) -> None:
+    names = tag_names(scheme, ("PER", "LOC"))
+    size = len(names)
+    rules = allowed(names, scheme.value)
+    free = Chain(torch.zeros(size, size), torch.zeros(size), torch.zeros(size))
+    chain = free.constrained(rules)
+    labels = torch.zeros(1, 3, dtype=torch.int64)
+    logits = torch.zeros(1, 3, size, requires_grad=True)
+    found = chain_loss(logits, labels, chain)
+    possible = sum(
+        bool(np.isfinite(rules.start[path[0]]))
+        and all(np.isfinite(rules.between[first, second]) for first, second in pairwise(path))
+        for path in product(range(size), repeat=3)
+    )
+    assert float(found.total) == pytest.approx(np.log(possible), rel=1e-5)
+    found.mean.backward()
+    assert bool(torch.isfinite(logits.grad).all())
+
+
+def test_training_a_chain_raises_the_true_path() -> None:
+    parts = [torch.zeros(shape, requires_grad=True) for shape in ((TAGS, TAGS), (TAGS,), (TAGS,))]
+    optimizer = torch.optim.SGD(parts, lr=4.0)
+    flat, losses = torch.zeros(4, 6, TAGS), []
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss = chain_loss(flat, LABELS, Chain(*parts)).mean
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[0] == pytest.approx(np.log(3), rel=1e-5)
+    assert losses[-1] < 0.82 * losses[0]
+    assert best_paths(flat, LABELS != LEFT_OUT, Chain(*parts))[3, -1] == 0

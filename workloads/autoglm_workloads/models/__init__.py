@@ -1,0 +1,1 @@
+"""Language models as folders on a machine-wide shelf, known by the hash of their content."""

@@ -1,0 +1,90 @@
+"""How much memory a training takes, from a model's description alone: asked before anything is loaded.
+
+Counted in float32, as training on a processor keeps it: the weights once, for each trained number its gradient, the
+optimizer's two moments and the copies in which it travels, and for each token what a backward pass needs of every
+block. Rounded upwards: a site that refuses says so before a round, one that runs out of memory spoils it.
+"""
+
+from __future__ import annotations
+
+import resource
+from typing import TYPE_CHECKING
+
+from autoglm_core.errors import AutoglmError, Kind
+
+if TYPE_CHECKING:
+    from autoglm_workloads.models.description import Description, Skeleton
+
+FLOAT = 4
+PROCESS = 600 * 10**6
+"""Bytes of an interpreter with torch and transformers before it loads a model."""
+COPIES = 6
+"""Of each trained number: gradient, two moments of AdamW, the vector that came, the one that goes, their difference."""
+STATES = 26
+"""Vectors of the hidden size that a block keeps for each token beside what its linear maps take and give (residuals,
+normalisation, activation, dropout masks), and what the allocator cannot give back between them: fitted to MiniLM and
+GLM-4 in torch 2.13, and rounded up."""
+SCORES = 2
+"""Copies of a block's attention scores."""
+ADAPTED = 2
+"""Further copies of a map's outcome where an adapter adds to it."""
+FORWARD_ONLY = frozenset({"head"})
+"""Methods that send no gradient into the blocks."""
+
+
+class TooLittleMemory(AutoglmError):
+    """A training would not fit into what agent.toml allows. Both in 1e9 bytes."""
+
+    code = "memory"
+    kind = Kind.EXHAUSTED
+
+    def __init__(self, *, needed_gb: float, allowed_gb: float) -> None:
+        super().__init__(
+            f"training needs about {needed_gb:.1f} GB and [limits] memory_gb allows {allowed_gb:.1f}: raise it, or "
+            "choose a smaller model, batch_size or max_length",
+            needed_gb=needed_gb,
+            allowed_gb=allowed_gb,
+        )
+
+
+def estimate(
+    description: Description, *, trainable: int, batch: int, length: int, method: str, language: bool = False
+) -> int:
+    """Bytes that one training takes in its process.
+
+    Args:
+        description: of the model.
+        trainable: numbers that are trained.
+        batch: rows of a batch.
+        length: tokens of its longest row.
+        method: `full`, `head`, or any other that trains a part of the blocks.
+        language: whether the language head is used: logits of the whole vocabulary for each token.
+    """
+    skeleton = (description.language if language else None) or description.backbone
+    tokens = batch * length
+    kept = description.layers if method not in FORWARD_ONLY else 2
+    copies = 1 if method in {"full", *FORWARD_ONLY} else 1 + ADAPTED
+    blocks = kept * _block(description, skeleton, batch=batch, length=length, copies=copies)
+    logits = 4 * tokens * description.vocabulary if language else 0
+    return PROCESS + int(FLOAT * (skeleton.parameters + COPIES * trainable + blocks + logits))
+
+
+def _block(description: Description, skeleton: Skeleton, *, batch: int, length: int, copies: int) -> float:
+    """Numbers that one block keeps of a batch for the backward pass; `copies` of what each of its maps gives."""
+    inside = {*skeleton.attention, *skeleton.feed_forward}
+    maps = [entry for entry in skeleton.linears if entry.name in inside]
+    widths = sum(entry.inputs + copies * entry.outputs for entry in maps) / description.layers
+    scores = SCORES * description.heads * length * length
+    return batch * (length * (widths + STATES * description.hidden_size) + scores)
+
+
+def allowed_memory() -> int | None:
+    """Bytes that this process may take: the cap that a site's `[limits] memory_gb` puts on its child; None for none."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def require_memory(needed: int, allowed: int | None) -> None:
+    """Raise `TooLittleMemory` where `needed` bytes are more than `allowed`; None allows anything."""
+    if allowed is not None and needed > allowed:
+        raise TooLittleMemory(needed_gb=needed / 1e9, allowed_gb=allowed / 1e9)
