@@ -7,8 +7,8 @@
     finetune.py averaging                         FFA-LoRA against averaging A and B, on trec
 
 The federated run is `autoglm simulate`: a real coordinator, real agents, secure sum on, test rows counted once, at the
-end, on the exported ONNX model. The pooled run is the same workload on one site that holds every row; its model is
-counted on the same test rows. Runs are kept in the folder `--out` and not made again.
+end, on the exported ONNX model. The pooled run is the same workload on the training rows of all sites in one place; its
+model is counted on the same test rows. Runs are kept in the folder `--out` and not made again.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -27,6 +28,9 @@ from autoglm_core.study import Study
 from autoglm_core.text_schema import TextSchema
 from autoglm_core.workload import LocalRound, ParameterLayout, Workload
 from autoglm_workloads.registry import load_workload
+from autoglm_workloads.splitting import SplitRows
+from autoglm_workloads.text.tasks.api import Prepared
+from autoglm_workloads.text.tasks.tagging import TaggedWords
 
 ONE_CORE = {"OMP_NUM_THREADS": "1"}
 
@@ -88,15 +92,14 @@ def _outcome(task: Task, result: Json, study: Study) -> Outcome:
 
 
 def pooled(task: Task, variant: str, seed: int) -> Outcome:
-    """On one site with the rows of all, by the same workload and configuration, in this process."""
+    """On the training rows of all sites, by the same workload and configuration, in this process."""
     declared = _declared(task, variant, seed)
     study = parse_study(declared)
     workload, tune = load_workload(study.workload), _tune(task, variant)
     with tempfile.TemporaryDirectory() as place:
         shards = _shards(task, declared, seed)
-        every = TextShard("pooled", _schema(study), _together(shards))
-        rows = workload.site_side.load(every.write(Path(place) / "pooled"), study)
         sites = [workload.site_side.load(shard.write(Path(place) / shard.name), study) for shard in shards]
+        rows = joined(sites)
         constants = workload.site_side.constants(rows, study)
         parameters = workload.model_side.initial(study, tune, seed.to_bytes(32, "big"))
         begun = time.monotonic()
@@ -143,12 +146,33 @@ def _shards(task: Task, declared: Json, seed: int) -> Sequence[TextShard]:
     return shard_texts(task.data, _schema(parse_study(declared)), split=task.split(seed), sites=task.sites)
 
 
-def _together(shards: Sequence[TextShard]) -> dict[str, list]:  # type: ignore[type-arg]
-    parts: dict[str, list] = {}  # type: ignore[type-arg]
-    for shard in shards:
-        for part, records in shard.parts.items():
-            parts.setdefault(part, []).extend(records)
-    return parts
+def joined(sites: Sequence[Prepared]) -> Prepared:
+    """The rows of all sites as one site's, each in the split in which it is at home.
+
+    Split again, rows that a site keeps for its test would be trained on.
+    """
+    starts = np.cumsum([0, *(len(site.ids) for site in sites)])
+    splits = [
+        np.concatenate([start + site.splits.of(split) for start, site in zip(starts, sites, strict=False)])
+        for split in (Split.TRAIN, Split.VALIDATION, Split.TEST)
+    ]
+    return replace(
+        sites[0],
+        ids=tuple(row for site in sites for row in site.ids),
+        targets=_joined_targets([site.targets for site in sites]),
+        splits=SplitRows(*splits),
+    )
+
+
+def _joined_targets(targets: Sequence[Any]) -> Any:
+    match targets[0]:
+        case TaggedWords():
+            firsts = tuple(row for part in targets for row in part.firsts)
+            return TaggedWords(firsts, tuple(row for part in targets for row in part.tags))
+        case np.ndarray():
+            return np.concatenate(targets)
+        case _:
+            return None
 
 
 def _summed(workload: Workload, study: Study, parts: Sequence[Counters]) -> Counters:

@@ -84,6 +84,7 @@ class Hours:
 class Limits:
     """`memory_gb`: cap on a child's private memory, in 1e9 bytes; `threads`: of a training child.
 
+    Trainings of several studies at one time stay below `memory_gb` together, going by their estimates (`TrainingRoom`).
     `watts`: of one busy core, for the energy of a training where the processor shows no counter of it.
     """
 

@@ -20,10 +20,12 @@ from autoglm_agent.ledger import Ledger
 from autoglm_agent.line import Line
 from autoglm_agent.residuals import Residuals
 from autoglm_agent.training_body import training_body
+from autoglm_agent.training_room import TrainingRoom
 from autoglm_core.canonical import Json, canonical_json
 from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.privacy.vectors import ClearVector
 from autoglm_core.training_cost import COST_LAYOUT, TrainingCost
+from autoglm_core.workload import EstimatesMemory
 from autoglm_workloads.child.host import ChildProcess, Reply
 
 Integers = NDArray[np.int64]
@@ -63,8 +65,8 @@ class Contribution:
         spec = self._admitted.spec
         return spec.study_hash, spec.purpose, spec.manifest_hash
 
-    async def compute(self, line: Line, child: ChildProcess) -> Reply:
-        """Fetch the inputs and let the child work.
+    async def compute(self, line: Line, child: ChildProcess, room_to_train: TrainingRoom) -> Reply:
+        """Fetch the inputs and let the child work, a training once there is room for it.
 
         Raises:
             RefusedWith: an artifact is not to be had.
@@ -76,7 +78,8 @@ class Contribution:
         inputs = await asyncio.gather(*(line.fetch(item.artifact, study=study, room=room) for item in items))
         task, meta, with_constants = self._task()
         constants = [self._constants()] if with_constants else []
-        return await child.call(task, {**self._common(), **meta}, [*constants, *inputs], timeout=self._seconds)
+        async with room_to_train.taken(await asyncio.to_thread(self._training_bytes)):
+            return await child.call(task, {**self._common(), **meta}, [*constants, *inputs], timeout=self._seconds)
 
     def vector(self, reply: Reply) -> ClearVector:
         """The child's answer as ring elements of the session; milliseconds of numpy, and of the disk for a training.
@@ -103,6 +106,14 @@ class Contribution:
         own = self._cost(reply), np.array([clipped], "<i8").tobytes()
         tail = _tail(weight, [*reply.blobs[1:], *own], spec.layout.tail)
         return ClearVector(body=body, tail=tail)
+
+    def _training_bytes(self) -> int:
+        """What the child will take for a training, where its workload can say; 0 for anything else."""
+        admitted = self._admitted
+        side = admitted.workload.site_side
+        if admitted.spec.purpose is not Purpose.TRAIN or not isinstance(side, EstimatesMemory):
+            return 0
+        return side.training_bytes(admitted.study, admitted.manifest.items[0].configuration.tune)
 
     def _cost(self, reply: Reply) -> bytes:
         """What the training cost, as `COST_LAYOUT`; as it was told first, where it is done again."""

@@ -48,6 +48,7 @@ from autoglm_agent.session import SiteTools
 from autoglm_agent.state import StateFolder
 from autoglm_agent.stream import Stream
 from autoglm_agent.tasks import Tasks
+from autoglm_agent.training_room import TrainingRoom
 from autoglm_core.canonical import Json, canonical_json
 from autoglm_core.codes import RefusalCode
 from autoglm_core.task import TaskId
@@ -146,6 +147,7 @@ class Agent:
                 line=self._line,
                 children=self._children,
                 computations=computations,
+                room_to_train=TrainingRoom(config.limits.memory_bytes),
                 data_path=lambda name: str(config.data[name].path),
                 watts=config.limits.watts,
             )

@@ -22,6 +22,7 @@ from autoglm_agent.ledger import Ledger
 from autoglm_agent.line import Line
 from autoglm_agent.outgoing import FailTask, SendInSession, UploadVector
 from autoglm_agent.residuals import Residuals
+from autoglm_agent.training_room import TrainingRoom
 from autoglm_core.codes import RefusalCode, RefusedWith, code_of, refusal_of
 from autoglm_core.privacy.bodies import Masked
 from autoglm_core.privacy.errors import BadShare, IllegalEvent
@@ -63,6 +64,7 @@ class SiteTools:
     line: Line
     children: Children
     computations: Computations
+    room_to_train: TrainingRoom
     data_path: Callable[[str], str]
     watts: float
 
@@ -214,7 +216,9 @@ class SessionRun:
         child = tools.children.of_study(spec.study_id)
         try:
             reply = await tools.computations.result(
-                spec.study_id, contribution.key, lambda: contribution.compute(tools.line, child)
+                spec.study_id,
+                contribution.key,
+                lambda: contribution.compute(tools.line, child, tools.room_to_train),
             )
             self.put(InputReady(await asyncio.to_thread(contribution.vector, reply)))
         except Exception as error:

@@ -37,6 +37,11 @@ class RefusalCode(StrEnum):
     SCHEMA_MISMATCH = "schema-mismatch"
     # the model
     MODEL_MISSING = "model-missing"
+    PACKAGE_MISSING = "package-missing"
+    # the configuration
+    UNSUPPORTED_PRECISION = "unsupported-precision"
+    NO_CHECKPOINTING = "no-checkpointing"
+    TEXT_TOO_LONG = "text-too-long"
     # the session
     OLD_EPOCH = "old-epoch"
     SESSION_REUSED = "session-reused"
@@ -89,6 +94,12 @@ HINTS: Mapping[RefusalCode, str] = {
     RefusalCode.SCHEMA_MISMATCH: "the data has another schema: run `autoglm-agent data check` there",
     RefusalCode.MODEL_MISSING: "the study's language model is not on its shelf: its administrator runs "
     "`autoglm-agent models fetch NAME@REVISION` as `autoglm-agent show` prints it, then `autoglm-agent approve`",
+    RefusalCode.PACKAGE_MISSING: "a package that the study needs is not installed there: its administrator runs "
+    "`pip install 'autoglm[train]'`",
+    RefusalCode.UNSUPPORTED_PRECISION: "its device does not train in that precision: choose float32, or bfloat16 on a "
+    "processor",
+    RefusalCode.NO_CHECKPOINTING: "this model cannot train with checkpointing: leave it off and lower batch_size",
+    RefusalCode.TEXT_TOO_LONG: "the model has no positions for max_length tokens: lower it in model.options",
     RefusalCode.OLD_EPOCH: "the coordinator runs from an older store than before: restore the newest",
     RefusalCode.SESSION_REUSED: "a session id was used twice: start a new session",
     RefusalCode.SPEC_REFUSED: "the session's protection is below what the accepted roster demands",
@@ -104,7 +115,7 @@ HINTS: Mapping[RefusalCode, str] = {
     RefusalCode.ARTIFACT_DAMAGED: "a file of the task is not what its hash says",
     RefusalCode.UPLOAD_FAILED: "the masked vector could not be delivered",
     RefusalCode.OUT_OF_HOURS: "its [limits] hours are over; it takes part again later",
-    RefusalCode.MEMORY: "its [limits] memory_gb is too small: raise it or choose a smaller model",
+    RefusalCode.MEMORY: "more memory than its [limits] memory_gb or its device has: raise it, or lower batch_size",
     RefusalCode.DISK_FULL: "its disk is full",
     RefusalCode.CHILD_DIED: "the training process ended; " + _SEE_LOG,
     RefusalCode.TIMED_OUT: "the task took longer than its lease",
@@ -120,12 +131,15 @@ HINTS: Mapping[RefusalCode, str] = {
 
 _BY_ERROR: Mapping[str, RefusalCode] = {
     "unfit-study": RefusalCode.BAD_STUDY,
+    "study-error": RefusalCode.BAD_STUDY,
     "unknown-workload": RefusalCode.UNKNOWN_WORKLOAD,
     "outside-space": RefusalCode.OUTSIDE_APPROVAL,
     "data-missing": RefusalCode.DATA_MISSING,
     "data-empty": RefusalCode.DATA_EMPTY,
     "data-mismatch": RefusalCode.SCHEMA_MISMATCH,
     "data-unusable": RefusalCode.SCHEMA_MISMATCH,
+    "reader-missing": RefusalCode.PACKAGE_MISSING,
+    "models-not-installed": RefusalCode.PACKAGE_MISSING,
     "wrong-length": RefusalCode.BAD_MANIFEST,
     "wrong-blobs": RefusalCode.BAD_MANIFEST,
     "malformed": RefusalCode.PROTOCOL_VIOLATION,
@@ -154,12 +168,14 @@ _BY_ERROR: Mapping[str, RefusalCode] = {
     "child-died": RefusalCode.CHILD_DIED,
     "task-timed-out": RefusalCode.TIMED_OUT,
     "child-out-of-memory": RefusalCode.MEMORY,
+    "training-out-of-memory": RefusalCode.MEMORY,
     "bad-outputs": RefusalCode.MEASUREMENT_FAILED,
     "too-few-samples": RefusalCode.TOO_SLOW,
     "bad-measure-task": RefusalCode.BAD_MANIFEST,
     "external-data": RefusalCode.BAD_MANIFEST,
     "bad-model": RefusalCode.BAD_MANIFEST,
     "model-damaged": RefusalCode.MODEL_MISSING,
+    "other-modules": RefusalCode.WORKLOAD_VERSION,
     "meter-unavailable": RefusalCode.MEASUREMENT_FAILED,
     "unknown-meter": RefusalCode.MEASUREMENT_FAILED,
 }

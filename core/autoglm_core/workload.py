@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,7 +154,7 @@ class ModelSide(Protocol):
         ...
 
     def calibrate_layout(self, study: Study, configuration: Configuration) -> CounterLayout:
-        """Log-spaced histograms of the activations of the variant's fp32 model."""
+        """Log-spaced histograms of the activations of the variant's fp32 model; empty where nothing is calibrated."""
         ...
 
     def score(self, counters: Counters, split: Split) -> dict[str, Measurement]:
@@ -206,7 +206,7 @@ class SiteSide(Protocol):
     """A site's half; runs in a child without keys or network. `data` is what `load` returned."""
 
     def load(self, path: Path, study: Study) -> Any:
-        """Read, validate against the study's schema and split 60/20/20 (keyed hash, stratified; published split wins).
+        """Read, validate against the study's schema, split as the study says (keyed hash, stratified; or as published).
 
         Raises:
             DataError subclasses: file missing, empty, another schema. Never with a path or a value in the text.
@@ -235,6 +235,15 @@ class SiteSide(Protocol):
 
     def calibrate(self, data: Any, study: Study, configuration: Configuration, model: bytes) -> Counters:
         """Activation histograms of a calibration model over training rows."""
+        ...
+
+
+@runtime_checkable
+class EstimatesMemory(Protocol):
+    """A site's half whose trainings are large enough to ask beforehand whether they fit."""
+
+    def training_bytes(self, study: Study, tune: Values) -> int:
+        """Bytes that a training's process takes at most; the site's daemon asks, which has no framework and no data."""
         ...
 
 

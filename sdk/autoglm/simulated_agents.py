@@ -75,7 +75,11 @@ def prepare_site(site: SimulatedSite, folder: RunFolder, *, study: Study) -> Pat
         tables: TomlTables = {
             "": {"name": site.name, "state": "state"},
             f"data.{json.dumps(study.data)}": {"path": str(path.relative_to(home)), "workload": study.workload},
-            "policy": {"approval": "simulated", "minimum_cohort": study.protection.minimum_cohort},
+            "policy": {
+                "approval": "simulated",
+                "minimum_cohort": study.protection.minimum_cohort,
+                "release_model": not study.protection.secure_sum,
+            },
         }
         write_whole(config, toml_text(tables).encode())
     return config

@@ -21,6 +21,8 @@ def test_data_check_tells_the_quality_of_texts_and_sends_none_of_it(
     path = tmp_path / "rows.jsonl"
     row = '{{"text": "the {colour} fox {number}", "label": "{colour}"}}\n'
     body = "".join(row.format(colour=COLOURS[number % 2], number=number) for number in range(20))
+    for number in (7, 9):
+        body = body.replace(f"fox {number}", f"fox {number} lives in london" + " and in paris" * 9)
     path.write_text(body + row.format(colour="red", number=0) + '{"text": "a cat", "label": null}\n')
     ledger = Ledger(site.state.ledger)
     ledger.remember_check(study.data, canonical_json(study.to_json()))
@@ -37,4 +39,5 @@ def test_data_check_tells_the_quality_of_texts_and_sends_none_of_it(
     assert "dropped: 1 unlabelled, 1 duplicate" in said
     assert "class red: 6 train, 2 validation, 2 test" in said
     assert "class blue: 0 train, 0 validation, 0 test" in said
+    assert "longer than the model's inputs: 2 rows, which lose their rest" in said
     assert not site.state.audit.exists(), "nothing left the site"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import re
 import select
 import signal
 import socket
@@ -224,6 +225,23 @@ def test_memory_past_the_cap_ends_the_task_and_not_the_host() -> None:
             with pytest.raises(RemoteError) as failed:
                 await child.call("fail", {"how": "memory", "bytes": 2**30}, timeout=SECONDS)
             assert (failed.value.remote_code, failed.value.remote_kind) == ("child-out-of-memory", Kind.EXHAUSTED)
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "told"),
+    [
+        ("allocator", "child-out-of-memory", "choose smaller batches"),
+        ("package", "package-missing", "pyarrow is not installed here: run pip install 'autoglm[train]'"),
+    ],
+)
+def test_what_a_library_says_in_its_own_words_is_told_typed(how: str, code: str, told: str) -> None:
+    async def story() -> None:
+        async with ChildProcess(tasks=TABLE) as child:
+            with pytest.raises(RemoteError, match=re.escape(told)) as failed:
+                await child.call("fail", {"how": how}, timeout=SECONDS)
+            assert failed.value.remote_code == code
 
     run(story())
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from autoglm_coordinator.federation.blame import Blames
 from autoglm_coordinator.federation.fleet import Fleet
 from autoglm_coordinator.federation.session_driver import SessionDriver
 from autoglm_coordinator.federation.session_failed import SessionFailed
-from autoglm_coordinator.federation.transport import AgentFacts, OfferSession, Outgoing, SessionSend
+from autoglm_coordinator.federation.transport import AgentFacts, Declined, OfferSession, Outgoing, SessionSend
 from autoglm_coordinator.store.sql import open_store
 from autoglm_core.measurement import Split
 from autoglm_core.privacy.coordinator_events import MaskedArrived, Received, SumResult
@@ -47,6 +48,9 @@ class Site:
 
     def send(self, message: Outgoing) -> None:
         match message:
+            case OfferSession(task=task) if self._name in self._ground.declines:
+                declined = Declined(self._name, self._ground.declines[self._name])
+                self._ground.fleet.deliver(task.sequence, self._name, declined)
             case OfferSession(task=task, spec=encoded, manifest=manifest):
                 self._ground.moved += len(encoded) + len(manifest)
                 self._task = task.sequence
@@ -79,9 +83,16 @@ class Site:
 
 
 class Ground:
-    """One session over `SITES` sites. `mute`: (site, kind) that is lost on the way."""
+    """One session over `SITES` sites. `mute`: (site, kind) that is lost on the way; `declines`: codes by site."""
 
-    def __init__(self, root: Path, *, mute: tuple[str, MessageKind] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        mute: tuple[str, MessageKind] | None = None,
+        declines: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.declines = declines
         self.deployment = Deployment.of(SITES)
         self.spec = self.deployment.spec(session_id=os.urandom(32), parameters=1000)
         self.inputs: dict[str, ClearVector] = inputs_for(self.spec, seed=SEED)
@@ -246,5 +257,41 @@ def test_a_session_that_is_given_up_lets_go_of_a_call_that_still_waits(tmp_path:
         await asyncio.gather(running, return_exceptions=True)
         async with asyncio.timeout(5):
             await ground.uploads[-1]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "lasting"),
+    [
+        ("diverged", "diverged", True),
+        ("diverged", "memory", True),
+        ("unsupported-precision", "no-checkpointing", True),
+        ("data-missing", "model-missing", True),
+        ("diverged", "draining", False),
+        ("memory", "child-died", False),
+    ],
+)
+def test_a_session_is_not_repeated_where_too_few_would_say_otherwise(
+    first: str, second: str, lasting: bool, tmp_path: Path
+) -> None:
+    async def story() -> None:
+        ground = Ground(tmp_path, declines={"s00": first, "s01": second})
+        assert ground.spec.needed == SITES - 1
+        with pytest.raises(SessionFailed) as failed:
+            await ground.run()
+        assert failed.value.lasting is lasting
+        told = sorted(f"{code} x{count}" for code, count in Counter((first, second)).items())
+        assert failed.value.declined == ", ".join(told)
+
+    asyncio.run(story())
+
+
+def test_one_that_cannot_leaves_a_sum_over_the_others(tmp_path: Path) -> None:
+    async def story() -> None:
+        ground = Ground(tmp_path, declines={"s03": "memory"})
+        result = await ground.run()
+        assert result.dropped == ("s03",)
+        assert result_sum(result) == ground.expected(result.survivors)
 
     asyncio.run(story())

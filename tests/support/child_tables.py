@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import socket
@@ -65,6 +66,11 @@ def fail(meta: Json, blobs: list[bytes]) -> tuple[Json, list[bytes]]:
         raise BadRecipe(spoons=9)
     if meta["how"] == "memory":
         np.ones(meta["bytes"], np.uint8)
+    if meta["how"] == "allocator":  # as torch's and onnxruntime's, which have no class of their own for it
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 72 bytes")
+    if meta["how"] == "package":  # an environment without it would take a minute to make
+        sys.modules["pyarrow"] = None  # type: ignore[assignment]
+        importlib.import_module("pyarrow")
     if meta["how"] == "signal":
         os.kill(os.getpid(), meta["signal"])
     raise ValueError(f"could not convert {meta['secret']}")

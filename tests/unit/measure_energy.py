@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from autoglm_core.measurement import Provenance
 from autoglm_workloads.child.energy import ModelledMeter, RaplMeter, open_meter, registered
 from autoglm_workloads.child.errors import MeterUnavailable, UnknownMeter
-from autoglm_core.measurement import Provenance
 
 LIMIT = 1_000_000
 

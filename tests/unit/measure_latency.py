@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from autoglm_agent.measure import latency
-from autoglm_workloads.child.energy import ModelledMeter
 from autoglm_agent.measure.errors import TooFewSamples
 from autoglm_agent.measure.latency import Plan
+from autoglm_workloads.child.energy import ModelledMeter
 
 MILLISECOND = 1_000_000
 

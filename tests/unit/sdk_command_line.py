@@ -46,7 +46,7 @@ def test_a_missing_study_file_is_one_line(tmp_path: Path, capsys: pytest.Capture
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["quickstart.yaml", "heart.yaml"])
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.yaml")))
 def test_the_examples_pass_their_check(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(EXAMPLES / name)]) == 0
     text = capsys.readouterr().out

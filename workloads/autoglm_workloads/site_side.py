@@ -35,6 +35,8 @@ class ClassifierSiteSide:
 
     def load(self, path: Path, study: Study) -> LabelledRows:
         """The site's rows, split."""
+        import torch  # noqa: F401  now, so that no training is charged with it
+
         return self.family.load(path, study)
 
     def constants(self, data: LabelledRows, study: Study) -> Counters:

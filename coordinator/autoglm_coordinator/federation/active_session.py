@@ -41,8 +41,28 @@ from autoglm_core.privacy.coordinator_session import CoordinatorSession, Phase
 from autoglm_core.task import TaskId
 
 LOG = logging.getLogger(__name__)
-LASTING = frozenset({RefusalCode.DIVERGED, RefusalCode.NON_FINITE})
-"""Training is a function of model, rows and seed: where it left the finite numbers, it does so again."""
+CONFIGURATION_AT_FAULT = frozenset(
+    {
+        RefusalCode.DIVERGED,
+        RefusalCode.NON_FINITE,
+        RefusalCode.UNSUPPORTED_PRECISION,
+        RefusalCode.NO_CHECKPOINTING,
+        RefusalCode.TEXT_TOO_LONG,
+    }
+)
+"""Training is a function of model, rows and seed: where it left the finite numbers, or cannot begin, it will again."""
+SITE_CANNOT = frozenset(
+    {
+        RefusalCode.MEMORY,
+        RefusalCode.DATA_MISSING,
+        RefusalCode.DATA_EMPTY,
+        RefusalCode.SCHEMA_MISMATCH,
+        RefusalCode.MODEL_MISSING,
+        RefusalCode.PACKAGE_MISSING,
+    }
+)
+"""A site says so again until its administrator has changed something."""
+LASTING = CONFIGURATION_AT_FAULT | SITE_CANNOT
 
 
 @dataclass(frozen=True)
@@ -249,7 +269,8 @@ class ActiveSession:
         for code in self._declined.values():
             counts[code] = counts.get(code, 0) + 1
         told = ", ".join(f"{code} x{count}" for code, count in sorted(counts.items()))
-        lasting = not self.verdicts.repeatable or not LASTING.isdisjoint(self._declined.values())
+        willing = len(self.spec.cohort) - sum(code in LASTING for code in self._declined.values())
+        lasting = not self.verdicts.repeatable or willing < self.spec.needed
         return SessionFailed(
             purpose=str(self.spec.purpose),
             reason=reason,

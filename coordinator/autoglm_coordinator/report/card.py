@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from autoglm_coordinator.report.labels import unit, words
+from autoglm_coordinator.report.outputs import outputs_of
 from autoglm_core.canonical import Json
 from autoglm_core.configuration import Values
 from autoglm_core.measurement import Measurement, Provenance
@@ -74,13 +75,8 @@ def configuration_yaml(trial: Trial, *, study_id: str, study_hash: str, device_c
 
 
 def _what(study: Study) -> str:
-    names = study.schema.class_names
-    shown = ", ".join(f"`{name}`" for name in names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-    return (
-        f"`model.onnx` is a `{study.model}` for {study.workload.replace('-', ' ')} on `{study.data}`. "
-        f"It gives one logit per class, in this order: {shown}. Normalisation is part of the model: feed it "
-        "values as the study's schema declares them, not normalised ones."
-    )
+    kind = study.workload.replace("-", " ")
+    return f"`model.onnx` is a `{study.model}` for {kind} on `{study.data}`. {outputs_of(study.schema)}"
 
 
 def _figures(figures: Mapping[str, Measurement], test: Mapping[str, Measurement]) -> str:

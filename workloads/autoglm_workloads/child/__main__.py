@@ -22,8 +22,9 @@ from autoglm_core.canonical import Json
 from autoglm_core.errors import AutoglmError
 from autoglm_workloads.child import sandbox
 from autoglm_workloads.child.channel import Channel, ParentGone
-from autoglm_workloads.child.errors import ChildOutOfMemory, TaskFailed, UnknownTask
+from autoglm_workloads.child.errors import EXTRA_TRAIN, ChildOutOfMemory, PackageMissing, TaskFailed, UnknownTask
 from autoglm_workloads.child.frames import Blob
+from autoglm_workloads.child.memory import ran_out_of_memory
 
 Task = Callable[[Json, list[bytes]], tuple[Json, Sequence[Blob]]]
 Table = Mapping[str, Task]
@@ -101,8 +102,10 @@ def _failure(task: str, error: Exception) -> Json:
 def _as_known(task: str, error: Exception) -> AutoglmError:
     if isinstance(error, AutoglmError):
         return error
-    if isinstance(error, MemoryError):
+    if ran_out_of_memory(error):
         return ChildOutOfMemory(task=task)
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRA_TRAIN:
+        return PackageMissing(package=error.name)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(frame.filename)}:{frame.lineno}"
     return TaskFailed(task=task, error=type(error).__name__, where=where)

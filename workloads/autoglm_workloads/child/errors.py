@@ -73,6 +73,22 @@ class ChildOutOfMemory(AutoglmError):
         super().__init__(f"{task} ran out of memory; raise limits.memory_gb or choose smaller batches", task=task)
 
 
+EXTRA_TRAIN = frozenset(
+    {"onnxruntime", "peft", "psutil", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"}
+)
+"""What a task may import that only the extra [train] installs."""
+
+
+class PackageMissing(AutoglmError):
+    """A task needs a package that is not installed on this machine."""
+
+    code = "package-missing"
+    kind = Kind.CONFLICT
+
+    def __init__(self, *, package: str) -> None:
+        super().__init__(f"{package} is not installed here: run pip install 'autoglm[train]'", package=package)
+
+
 class UnknownMeter(InvalidInput):
     """No energy meter of that name is registered."""
 

@@ -28,27 +28,45 @@ SCORES = 2
 """Copies of a block's attention scores."""
 ADAPTED = 2
 """Further copies of a map's outcome where an adapter adds to it."""
+FORWARD_BLOCKS = 2
+"""Blocks in memory where none is kept: the one that is computed, and what it is computed from."""
+RECOMPUTED_BLOCKS = 3
+"""Blocks in memory where each is computed again for its backward pass: those two, and its gradients."""
 FORWARD_ONLY = frozenset({"head"})
 """Methods that send no gradient into the blocks."""
 
 
 class TooLittleMemory(AutoglmError):
-    """A training would not fit into what agent.toml allows. Both in 1e9 bytes."""
+    """A training would not fit. Both figures in 1e9 bytes; `place`: whose memory, `site` or `device`."""
 
     code = "memory"
     kind = Kind.EXHAUSTED
 
-    def __init__(self, *, needed_gb: float, allowed_gb: float) -> None:
+    def __init__(self, *, needed_gb: float, allowed_gb: float, place: str = "site") -> None:
         super().__init__(
-            f"training needs about {needed_gb:.1f} GB and [limits] memory_gb allows {allowed_gb:.1f}: raise it, or "
-            "choose a smaller model, batch_size or max_length",
+            f"the model needs about {needed_gb:.2f} GB in this configuration and "
+            f"{_ALLOWS[place].format(allowed_gb)}, or choose a smaller model, batch_size or max_length",
             needed_gb=needed_gb,
             allowed_gb=allowed_gb,
+            place=place,
         )
 
 
+_ALLOWS = {
+    "site": "[limits] memory_gb allows {:.2f}: raise it",
+    "device": "the device has {:.2f} free: end what else runs on it",
+}
+
+
 def estimate(
-    description: Description, *, trainable: int, batch: int, length: int, method: str, language: bool = False
+    description: Description,
+    *,
+    trainable: int,
+    batch: int,
+    length: int,
+    method: str,
+    language: bool = False,
+    checkpointing: bool = False,
 ) -> int:
     """Bytes that one training takes in its process.
 
@@ -59,14 +77,20 @@ def estimate(
         length: tokens of its longest row.
         method: `full`, `head`, or any other that trains a part of the blocks.
         language: whether the language head is used: logits of the whole vocabulary for each token.
+        checkpointing: whether blocks keep their inputs alone and are computed again for the backward pass.
     """
     skeleton = (description.language if language else None) or description.backbone
     tokens = batch * length
-    kept = description.layers if method not in FORWARD_ONLY else 2
+    kept = description.layers
+    if method in FORWARD_ONLY:
+        kept = FORWARD_BLOCKS
+    elif checkpointing:
+        kept = RECOMPUTED_BLOCKS
+    inputs = tokens * description.layers * description.hidden_size if checkpointing else 0
     copies = 1 if method in {"full", *FORWARD_ONLY} else 1 + ADAPTED
     blocks = kept * _block(description, skeleton, batch=batch, length=length, copies=copies)
     logits = 4 * tokens * description.vocabulary if language else 0
-    return PROCESS + int(FLOAT * (skeleton.parameters + COPIES * trainable + blocks + logits))
+    return PROCESS + int(FLOAT * (skeleton.parameters + COPIES * trainable + blocks + inputs + logits))
 
 
 def _block(description: Description, skeleton: Skeleton, *, batch: int, length: int, copies: int) -> float:
@@ -84,7 +108,27 @@ def allowed_memory() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-def require_memory(needed: int, allowed: int | None) -> None:
-    """Raise `TooLittleMemory` where `needed` bytes are more than `allowed`; None allows anything."""
+def device_memory(free: int, *, reserved: int, allocated: int) -> int:
+    """Bytes that a training may take of a device's memory.
+
+    Args:
+        free: what nobody holds there.
+        reserved: what this process's allocator holds.
+        allocated: of that, what its tensors take.
+    """
+    return free + reserved - allocated
+
+
+def require_memory(needed: int, allowed: int | None, *, device: int | None = None) -> None:
+    """Raise `TooLittleMemory` where a training of `needed` bytes does not fit; None allows anything.
+
+    Args:
+        needed: as `estimate` has it.
+        allowed: bytes that the process may take.
+        device: bytes that the device may give where the training is not in the process's own memory; the interpreter
+            and its libraries stay in the process.
+    """
     if allowed is not None and needed > allowed:
         raise TooLittleMemory(needed_gb=needed / 1e9, allowed_gb=allowed / 1e9)
+    if device is not None and needed - PROCESS > device:
+        raise TooLittleMemory(needed_gb=(needed - PROCESS) / 1e9, allowed_gb=device / 1e9, place="device")

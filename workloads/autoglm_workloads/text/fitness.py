@@ -10,8 +10,8 @@ from autoglm_core.space import Parameter
 from autoglm_core.study_error import StudyError
 from autoglm_workloads.fitness import COORDINATOR_NAMES, check_known, extremes, for_aggregator
 from autoglm_workloads.models.errors import ModelMissing
-from autoglm_workloads.text.layout import text_layout
-from autoglm_workloads.text.model_options import text_model
+from autoglm_workloads.text.layout import longest_text, text_layout
+from autoglm_workloads.text.model_options import model_options, text_model
 from autoglm_workloads.text.networks import heads_of
 from autoglm_workloads.text.training.options import OPTION_NAMES, TextOptions
 from autoglm_workloads.text.tuning_options import METHOD_NAMES, Method
@@ -39,6 +39,7 @@ def check_text_study(study: Study, task: TextTask) -> None:
         place = ("objectives", metric) if named else ("constraints",)
         check_known(metric, (*task.names(study).metrics, *COST_METRICS), place=place, what="metric")
     _check_fit(study, task, {})
+    _check_length(study)
 
 
 def _check_tune(study: Study, task: TextTask, parameter: Parameter) -> None:
@@ -62,6 +63,24 @@ def _check_fit(study: Study, task: TextTask, tune: dict[str, Value]) -> None:
     except ModelMissing:
         return
     text_layout(description, method, heads_of(task, study, tune))
+
+
+def _check_length(study: Study) -> None:
+    """That texts of `max_length` tokens fit, beside the longest prompt that the space has learned before them."""
+    try:
+        description = text_model(study).description
+    except ModelMissing:
+        return
+    values = {parameter.name: extremes(parameter) for parameter in study.space.tune}
+    methods = values.get("method", (Method.method,))
+    prompts = values.get("prompt_length", (Method.prompt_length,))
+    combined = [{"method": method, "prompt_length": prompt} for method in methods for prompt in prompts]
+    longest = min(longest_text(description, Method().updated(tune)) for tune in combined)
+    if model_options(study).max_length > longest:
+        taken = description.positions - longest
+        beside = f", and a learned prompt takes {taken} of them" if taken else ""
+        reason = f"must be at most {longest}: the model has {description.positions} positions{beside}"
+        raise StudyError(("model", "options", "max_length"), reason)
 
 
 def _check_deploy(study: Study, task: TextTask, parameter: Parameter) -> None:

@@ -45,6 +45,11 @@ def network_of(task: TextTask, study: Study, tune: Values) -> Network:
     return _built(text_model(study), Method().updated(tune), heads, study_seed(study), options.dropout)
 
 
+def forget_networks() -> None:
+    """Let go of all that are kept, for a training that needs their room."""
+    _built.cache_clear()
+
+
 @lru_cache(maxsize=KEPT)
 def _built(
     model: ShelvedModel, method: Method, heads: tuple[tuple[str, HeadSpec], ...], seed: bytes, dropout: float

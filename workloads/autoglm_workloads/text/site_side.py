@@ -16,6 +16,7 @@ from autoglm_core.configuration import Configuration, Values
 from autoglm_core.counters import Counters
 from autoglm_core.measurement import Split
 from autoglm_core.workload import LocalRound, TrainOutcome, Vector
+from autoglm_workloads.text.memory import require_room_to_load, require_room_to_train, training_bytes
 from autoglm_workloads.text.model_options import model_options, text_model
 from autoglm_workloads.text.model_side import NOTES
 from autoglm_workloads.text.networks import network_of
@@ -38,20 +39,31 @@ class TextSiteSide:
 
     def load(self, path: Path, study: Study) -> Prepared:
         """The site's texts: read, cleaned, split and tokenized."""
+        import torch  # noqa: F401  now, so that no training is charged with it
+
         return self.task.load(path, Tokens(text_model(study), model_options(study).max_length), study)
 
     def constants(self, data: Prepared, study: Study) -> Counters:
         """The task's counts over training rows, and the quality of the texts."""
         return {**self.task.constants(data, study), **data.counted}
 
+    def training_bytes(self, study: Study, tune: Values) -> int:
+        """What a training takes where texts are as long as the study lets them be."""
+        return training_bytes(self.task, study, tune)
+
     def train(
         self, data: Prepared, study: Study, tune: Values, parameters: Vector, constants: Counters, at: LocalRound
     ) -> TrainOutcome:
-        """Train for `local_epochs` from `parameters`; weight is the number of training rows."""
+        """Train for `local_epochs` from `parameters`; weight is the number of training rows.
+
+        Raises:
+            TooLittleMemory: it would not fit; nothing was loaded.
+        """
         from autoglm_workloads.text.training.job import Fit
         from autoglm_workloads.text.training.loop import fit
 
         options, rows = TextOptions().updated(tune), data.splits.train
+        require_room_to_train(self.task, study, tune, longest=int(data.lengths[rows].max(initial=0)))
         network = network_of(self.task, study, tune)
         network.load(parameters)
         lesson = self.task.lesson(data, study, tune, options, constants)
@@ -84,6 +96,7 @@ class TextSiteSide:
         self, data: Prepared, study: Study, tune: Values, parameters: Vector, constants: Counters, split: Split
     ) -> Counters:
         """The task's counters of `parameters` in torch, decoded as the study's reference configuration."""
+        require_room_to_load(self.task, study, tune)
         network = network_of(self.task, study, tune)
         network.load(parameters)
         configuration = Configuration(tune, study.reference_configuration.deploy)

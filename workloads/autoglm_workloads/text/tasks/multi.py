@@ -191,7 +191,7 @@ def _summed(constants: Mapping[str, Counters]) -> Counters:
 
 def _over_tasks(losses: Sequence[tuple[Measurement, float]], rows: int, split: Split) -> Measurement:
     """The mean loss per text or word; errors of tasks are independent."""
-    units = sum(count for _, count in losses)
+    units = max(sum(count for _, count in losses), 1.0)
     mean = sum(loss.mean * count for loss, count in losses) / units
     error = sqrt(sum((loss.standard_error * count) ** 2 for loss, count in losses)) / units
     return Measurement(mean, error, rows, Provenance.SECURE_SUM, split)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from autoglm_workloads.child.memory import ran_out_of_memory
 from autoglm_workloads.errors import NoCheckpointing, TrainingOutOfMemory
 from autoglm_workloads.seeding import generator
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from autoglm_workloads.text.training.options import TextOptions
-
-CPU_ALLOCATOR = "DefaultCPUAllocator"
 
 
 @contextmanager
@@ -64,8 +63,3 @@ def typed_out_of_memory(options: TextOptions, device: torch.device) -> Iterator[
         raise TrainingOutOfMemory(
             device=device.type, batch_size=options.batch_size, checkpointing=options.checkpointing
         ) from error
-
-
-def ran_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out. The CPU's allocator has no error class of its own, only its name in the text."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or CPU_ALLOCATOR in str(error)

@@ -21,4 +21,4 @@ class GradientStatistics:
     """Estimates of one row's gradient variance, summed over the coordinates."""
     curvatures: int = 0
     curvature_sum: float = 0.0
-    """Of the Hessian's trace, or of the ratio that `curvature.Along` defines."""
+    """Of the Hessian's trace, or of the ratio that `curvature.along` defines."""
