@@ -62,7 +62,8 @@ $(VENV)/.all: $(VENV)/.torch pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml constraints.txt
 	@echo "install: autoglm[dev]"
-	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@# Of pip's two ways to build from source, the old one fails on seqeval.
+	@$(PIP) install --use-pep517 -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.all
 
 $(VENV)/.bench: $(VENV)/.dev

@@ -11,6 +11,8 @@ from autoglm_core.measurement import Measurement
 from autoglm_core.objective import DEVICE_METRICS
 from autoglm_core.trial import StageName, StageRecord, Trial
 
+DECISION = "decisions/"
+
 
 def figures_of(trial: Trial) -> dict[str, Measurement]:
     """By label: the metric where all device classes have the same figure, else `class/metric` for each."""
@@ -67,6 +69,21 @@ def _training(tune: StageRecord) -> str:
     )
 
 
+def _gradients(tune: StageRecord) -> list[str]:
+    """What the gradients said, and how often a controller acted on it; nothing of workloads that do not look."""
+    counted, lines = tune.counted, []
+    if counted.get("steps"):
+        lines.append(f"gradients: {counted['steps']:.0f} steps, norm {counted['norm_sum'] / counted['steps']:.3g}")
+    if counted.get("signal_sum", 0.0) > 0:
+        lines[-1] += f", noise scale {counted['noise_sum'] / counted['signal_sum']:.4g} rows"
+    made = {
+        name.removeprefix(DECISION): times for name, times in counted.items() if name.startswith(DECISION) and times
+    }
+    if made:
+        lines.append("controller: " + ", ".join(f"{reason} {times:.0f} times" for reason, times in made.items()))
+    return lines
+
+
 def trial_text(trial: Trial) -> str:
     """Everything about one trial."""
     stages: list[Sequence[Cell]] = [
@@ -85,7 +102,9 @@ def trial_text(trial: Trial) -> str:
         parts.append(_refusal(trial))
     if stages:
         parts.append(render_table(["stage", "", "seconds", "key"], stages))
-    parts += [_training(stage) for stage in trial.stages if stage.name is StageName.TUNE]
+    for stage in trial.stages:
+        if stage.name is StageName.TUNE:
+            parts += [_training(stage), *_gradients(stage)]
     if figures:
         parts.append(render_table(["class", "metric", "mean", "error", "count", "unit", "provenance"], figures))
     return "\n".join(parts)

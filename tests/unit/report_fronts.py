@@ -114,6 +114,7 @@ def result_of(*trials: Trial) -> Json:
         tests={2: {"accuracy": TESTED}},
         protection=PROTECTION,
         blamed=[BLAMED],
+        data={},
         stopped="trials",
         study_seconds=131.23,
         study_bytes=5_000_000,

@@ -30,6 +30,7 @@ def result(*, total: int = 24, objectives: tuple[Objective, ...] = THREE) -> Jso
         tests={},
         protection={},
         blamed=[],
+        data={},
         stopped="trials",
         study_seconds=1.0,
         study_bytes=0,

@@ -84,6 +84,17 @@ def test_what_training_cost_is_told_with_what_no_meter_measured(
     assert StageRecord.from_json(json.loads(json.dumps(stage.to_json()))) == stage
 
 
+def test_what_gradients_said_and_a_controller_did_is_told_with_the_trial(result: Result) -> None:
+    trial = result.trial(4)
+    counted = {"steps": 40.0, "norm_sum": 20.0, "signal_sum": 0.5, "noise_sum": 64.0, "decisions/follows-batch": 3.0}
+    tune = replace(trial.stages[0], counted={**counted, "decisions/curvature-grew": 0.0})
+    lines = trial_text(replace(trial, stages=(tune,))).splitlines()
+    assert "gradients: 40 steps, norm 0.5, noise scale 128 rows" in lines
+    assert "controller: follows-batch 3 times" in lines
+    assert StageRecord.from_json(json.loads(json.dumps(tune.to_json()))) == tune
+    assert not any(line.startswith(("gradients", "controller")) for line in trial_text(trial).splitlines())
+
+
 def test_of_a_study_that_trained_nothing_yet_no_joules_are_told(result: Result) -> None:
     assert "J" not in ending_text(result)
 

@@ -26,6 +26,7 @@ def build_result(
     tests: Mapping[int, Mapping[str, Measurement]],
     protection: Json,
     blamed: Sequence[Json],
+    data: Json,
     stopped: str,
     study_seconds: float,
     study_bytes: int,
@@ -40,6 +41,7 @@ def build_result(
         tests: test figures of the picks by trial number; empty while the study runs.
         protection: what was in force.
         blamed: sites that broke the secure sum in it.
+        data: what the cohort counted of its rows together, in training; empty while the study runs.
         stopped: why the study ended (trials, wall, bytes, energy, gain, space, operator), or the state it is in.
         study_seconds: wall time from the first suggestion to the result.
         study_bytes: payload that its sites sent and received together.
@@ -57,6 +59,7 @@ def build_result(
         "study_modelled_joules": study_cost.modelled,
         "protection": protection,
         "blamed": list(blamed),
+        "data": data,
         "objectives": [{"name": item.metric, "direction": str(item.direction)} for item in study.objectives],
         "trials": [_trial(trial, tests.get(trial.number, {}), ranked.get(trial.number, {})) for trial in ordered],
         "fronts": {

@@ -40,9 +40,15 @@ async def finish(context: StudyContext, tools: Tools, reason: str, search: Searc
         "reason": reason,
         "seconds": round(search.seconds, 1),
         "tests": {str(number): measurements_to_json(scores) for number, scores in tests.items()},
+        "data": _counted(context),
     }
     await tools.store.put_stage("END", end_key(context.study_id), stored)
     await search.save_time()
+
+
+def _counted(context: StudyContext) -> Json:
+    """Single numbers among the constants: how many rows there are, and what was left out of them."""
+    return {name: float(array) for name, array in context.summed_constants().items() if not array.ndim}
 
 
 async def _test(context: StudyContext, tools: Tools, picks: list[Trial]) -> dict[int, dict[str, Measurement]]:
@@ -76,6 +82,7 @@ async def result_so_far(study_id: str, store: Store) -> Json:
         tests=tests,
         protection=await protection_of(record, store),
         blamed=await blamed_in(study_id, store),
+        data=end.get("data", {}),
         stopped=end.get("reason", str(record.state)),
         study_seconds=end.get("seconds", record.active.total_seconds()),
         study_bytes=await store.study_bytes(study_id),

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +46,7 @@ class Tuned:
 
     `parameters`: artifact of the weights; `validation`: the received model's; `bytes`: that all sites sent and received
     up to here, and `seconds` that it took; `cost`: of training at the sites; `trained`: parameters that it moves;
-    `cached`: it lay in the store.
+    `counted`: as in `StageRecord`; `cached`: it lay in the store.
     """
 
     key: str
@@ -58,6 +58,7 @@ class Tuned:
     seconds: float
     cost: TrainingCost
     trained: int
+    counted: Mapping[str, float]
     cached: bool = False
 
     def to_json(self) -> Json:
@@ -71,12 +72,14 @@ class Tuned:
             "seconds": self.seconds,
             "cost": self.cost.to_json(),
             "trained": self.trained,
+            "counted": dict(self.counted),
         }
 
     @classmethod
     def from_json(cls, key: str, value: Json) -> Tuned:
         """Inverse of `to_json`, of what lay in the store."""
-        figures = {name: value[name] for name in ("parameters", "rounds", "dropped", "bytes", "seconds", "trained")}
+        names = ("parameters", "rounds", "dropped", "bytes", "seconds", "trained", "counted")
+        figures = {name: value[name] for name in names}
         validation, cost = measurements_from_json(value["validation"]), TrainingCost.from_json(value["cost"])
         return cls(key, validation=validation, cost=cost, **figures, cached=True)
 
@@ -93,6 +96,7 @@ class Tuned:
             bytes=self.bytes,
             cost=self.cost,
             trained=self.trained,
+            counted=self.counted,
         )
 
 
@@ -228,6 +232,7 @@ class Tuning:
             seconds=round(seconds, 3),
             cost=TrainingCost.of_rounds(entry.cost for entry in rounds),
             trained=trained,
+            counted=counted_in(rounds),
         )
         kind = "TUNE" if record.round == self._context.study.rounds else "RUNG"
         key = rung_key(self.key, record.round)
@@ -238,6 +243,17 @@ class Tuning:
         """What is stored of the rung below."""
         lower = [entry for entry in self._context.study.rungs if entry < rung]
         return await self._tools.store.get_stage(rung_key(self.key, lower[-1])) if lower else None
+
+
+def counted_in(rounds: Sequence[RoundRecord]) -> dict[str, float]:
+    """What a TUNE's sites counted in training, each single number summed over the rounds; by the workload's names."""
+    sums: dict[str, float] = {}
+    for record in rounds:
+        for name, value in record.counters.items():
+            if not isinstance(value, list):
+                plain = name.removeprefix(f"{ITEM}/")
+                sums[plain] = round(sums.get(plain, 0.0) + value, 6)
+    return sums
 
 
 def rung_key(tune_key: str, number: int) -> str:

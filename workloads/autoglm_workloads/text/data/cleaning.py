@@ -31,7 +31,7 @@ EMPTY_LINES = re.compile(r"\n{3,}")
 
 
 class Drop(StrEnum):
-    """Why a row is left out; the order is that of the counters."""
+    """Why a row is left out."""
 
     UNDECODABLE = "undecodable"
     UNLABELLED = "unlabelled"

@@ -18,11 +18,11 @@ QUALITY_LAYOUT = CounterLayout(
     (
         CounterField("rows_read"),
         CounterField("rows_kept"),
-        CounterField("rows_dropped", (len(Drop),)),
+        *(CounterField(f"dropped/{drop}") for drop in Drop),
         CounterField("single_class"),
     )
 )
-"""The same for every study. `rows_dropped`: by `Drop`, in its order; `single_class`: 1 of a site with one class."""
+"""The same for every study. `dropped/WHY`: rows left out; `single_class`: 1 of a site with one class."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Quality:
         return {
             "rows_read": np.array(float(self.read)),
             "rows_kept": np.array(float(self.kept)),
-            "rows_dropped": np.array([float(self.dropped.get(drop, 0)) for drop in Drop]),
+            **{f"dropped/{drop}": np.array(float(self.dropped.get(drop, 0))) for drop in Drop},
             "single_class": np.array(float(self.single_class)),
         }
 
