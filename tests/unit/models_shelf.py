@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -259,3 +260,25 @@ def test_a_model_without_a_tokenizer_reads_every_byte(tmp_path: Path) -> None:
         ids = tokenizer.encode(text).ids
         assert len(ids) == len(text.encode())
         assert tokenizer.decode(ids) == text
+
+
+def test_of_many_who_claim_a_folder_one_at_a_time_has_it(tmp_path: Path) -> None:
+    """Threads stand for the agents of one machine: a lock on a folder is its opener's, not its process's."""
+    inside: list[int] = []
+    most, folder = 0, tmp_path / "filling"
+
+    def claim(who: int) -> None:
+        nonlocal most
+        for _ in range(100):
+            with shelf.claimed(folder):
+                inside.append(who)
+                most = max(most, len(inside))
+                (folder / "part").write_bytes(b"x")
+                (folder / "part").unlink()
+                inside.remove(who)
+
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(claim, who) for who in range(6)]:
+            done.result(timeout=60)
+    assert most == 1
+    assert not folder.exists()

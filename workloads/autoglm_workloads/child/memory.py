@@ -6,6 +6,8 @@ import sys
 
 ALLOCATORS = ("DefaultCPUAllocator", "Failed to allocate memory", "bad_alloc", "bad allocation")
 """What stands in the text of those that have none: torch on a processor, onnxruntime, C++ behind either of them."""
+LOADERS = ("failed to map segment", "annot allocate memory")
+"""The same of the dynamic loader: a framework with its CUDA libraries is larger than some limits."""
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
@@ -15,4 +17,6 @@ def ran_out_of_memory(error: BaseException) -> bool:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         return True
+    if isinstance(error, ImportError | OSError):
+        return any(name in str(error) for name in LOADERS)
     return isinstance(error, RuntimeError) and any(name in str(error) for name in ALLOCATORS)

@@ -214,18 +214,34 @@ def _staging() -> Iterator[Path]:
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
     """Make `folder`, which nobody else on this machine fills meanwhile; wait for whoever does. Left empty, it goes."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
+        with suppress(FileExistsError):
+            os.mkdir(folder)
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:  # whoever had it left it empty just now
+            continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            if folder.exists() and folder.stat().st_ino == os.fstat(handle).st_ino:
+            if not _stands_at(folder, handle):
+                continue  # the one that was waited for is gone; one of that name may be another's by now
+            try:
                 yield
-                return
+            finally:
+                with suppress(OSError):
+                    folder.rmdir()
+            return
         finally:
-            with suppress(OSError):
-                folder.rmdir()
             os.close(handle)
+
+
+def _stands_at(folder: Path, handle: int) -> bool:
+    """Whether `handle` is of the folder that has this name now."""
+    try:
+        return folder.stat().st_ino == os.fstat(handle).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _publish(stage: Path, place: Path) -> None:

@@ -62,6 +62,7 @@ def _kept_bytes(task: TextTask, study: Study, tune: Values) -> int:
 
 def _require(needed: int, *, kept: int) -> None:
     """Ask for room for `needed` beside the networks that are `kept`; where there is none, without them."""
+    require_memory(needed, allowed_memory())  # before the device is asked, which takes a framework
     try:
         require_memory(needed + kept, allowed_memory(), device=_free_on_device())
     except TooLittleMemory:

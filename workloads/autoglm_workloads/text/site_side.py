@@ -39,8 +39,6 @@ class TextSiteSide:
 
     def load(self, path: Path, study: Study) -> Prepared:
         """The site's texts: read, cleaned, split and tokenized."""
-        import torch  # noqa: F401  now, so that no training is charged with it
-
         return self.task.load(path, Tokens(text_model(study), model_options(study).max_length), study)
 
     def constants(self, data: Prepared, study: Study) -> Counters:
@@ -59,11 +57,12 @@ class TextSiteSide:
         Raises:
             TooLittleMemory: it would not fit; nothing was loaded.
         """
+        options, rows = TextOptions().updated(tune), data.splits.train
+        require_room_to_train(self.task, study, tune, longest=int(data.lengths[rows].max(initial=0)))
+        # Behind the question, for they import torch, which alone takes more than some sites allow.
         from autoglm_workloads.text.training.job import Fit
         from autoglm_workloads.text.training.loop import fit
 
-        options, rows = TextOptions().updated(tune), data.splits.train
-        require_room_to_train(self.task, study, tune, longest=int(data.lengths[rows].max(initial=0)))
         network = network_of(self.task, study, tune)
         network.load(parameters)
         lesson = self.task.lesson(data, study, tune, options, constants)
