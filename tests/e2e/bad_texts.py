@@ -128,6 +128,7 @@ def test_more_tokens_than_the_model_has_positions_are_refused_where_they_are_wri
     assert f"long.yaml:{line}: model.options.max_length: must be at most 64: the model has 64 positions" in said
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_site_without_memory_and_a_trial_that_diverges_cost_the_study_neither_its_rounds_nor_its_end(
     consortium: Consortium,

@@ -52,6 +52,7 @@ def test_the_reason_is_told_in_words(consortium: Consortium, frugal: str) -> Non
         assert "B sent and received by its sites" in said
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_later_study_learns_from_it_and_ends_once_too_little_is_left_to_gain(
     consortium: Consortium, frugal: str

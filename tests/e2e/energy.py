@@ -56,6 +56,7 @@ def tunes_of(result: Result) -> list[StageRecord]:
     return list(stages.values())
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_joules_of_all_sites_end_the_study_and_stay_within_the_budget(run: Path) -> None:
     result = Result.load(run / "result.json")
@@ -66,6 +67,7 @@ def test_joules_of_all_sites_end_the_study_and_stay_within_the_budget(run: Path)
     assert 0.5 * JOULES < result.study_joules < JOULES + max(tune.cost.joules for tune in tunes)
 
 
+@pytest.mark.long
 def test_how_much_of_it_no_meter_measured_is_told(run: Path) -> None:
     """All four sites are on this machine: either it has a counter or it has none."""
     result = Result.load(run / "result.json")
@@ -75,6 +77,7 @@ def test_how_much_of_it_no_meter_measured_is_told(run: Path) -> None:
         assert tune.cost.modelled == (0.0 if metered else tune.cost.joules)
 
 
+@pytest.mark.long
 def test_every_tune_tells_seconds_memory_and_trained_parameters(run: Path) -> None:
     for tune in tunes_of(Result.load(run / "result.json")):
         assert 0 < tune.cost.seconds < 4 * tune.seconds, "four sites train at once"
@@ -82,6 +85,7 @@ def test_every_tune_tells_seconds_memory_and_trained_parameters(run: Path) -> No
         assert tune.trained == PARAMETERS
 
 
+@pytest.mark.long
 def test_the_command_line_says_it_in_words(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trials", str(run)]) == 0
     said = capsys.readouterr().out

@@ -11,6 +11,8 @@ from autoglm.results import Result
 from autoglm_core.trial import StageName, StageRecord, Trial, TrialState
 from support.simulations import ONE_MODEL
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Result:

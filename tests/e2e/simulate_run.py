@@ -118,7 +118,11 @@ def test_each_agent_finds_its_own_rows_alone(finished: tuple[Path, str]) -> None
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGTERM, signal.SIGKILL],
+    ids=lambda number: number.name,
+)
 def test_whatever_ends_it_nothing_stays_and_the_same_command_resumes(tmp_path: Path, number: signal.Signals) -> None:
     folder = tmp_path / "tiny"
     command = [program("autoglm"), "simulate", str(SYNTHETIC), "--out", str(folder)]

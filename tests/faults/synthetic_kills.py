@@ -46,6 +46,7 @@ def _look(cluster: Cluster, study: str, times: int) -> Progress:
     return cluster.wait_for(study, lambda now: now.final or next(looks) == 1)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_site_that_stays_away_is_done_without(tmp_path: Path) -> None:
     with Cluster(synthetic(trials=8), tmp_path) as cluster:

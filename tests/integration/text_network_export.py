@@ -18,6 +18,7 @@ from support.tiny_architectures import WORDS, TinyModels
 HEADS = {"tags": HeadSpec("tokens", 5), "topic": HeadSpec("pooled", 3, "last")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("architecture", "method", "head"),
     [

@@ -72,7 +72,9 @@ def counted(ends: Iterable[End]) -> tuple[int, ...]:
     return tuple(phases[fate] for fate in FATES)
 
 
-@pytest.mark.parametrize("sites", ENDS)
+@pytest.mark.parametrize(
+    "sites", [*(n for n in ENDS if n < 7), *(pytest.param(n, marks=pytest.mark.long) for n in ENDS if n >= 7)]
+)
 def test_every_multiset_of_dropouts_ends_as_the_threshold_demands(sites: int) -> None:
     sessions = Sessions(sites)
     assert counted(map(sessions.run, combinations_with_replacement(FATES, sites))) == ENDS[sites]
