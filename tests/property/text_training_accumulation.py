@@ -9,10 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoglm_workloads.text.tokens import LEFT_OUT
 from autoglm_workloads.text.training.crf import Chain, chain_loss
 from autoglm_workloads.text.training.job import DepthParameter, Loss
 from autoglm_workloads.text.training.loop import fit
-from autoglm_workloads.text.training.losses import LEFT_OUT, token_loss
+from autoglm_workloads.text.training.losses import token_loss
 from autoglm_workloads.text.training.options import TextOptions
 from support.text_training import drawn_rows, job, trained
 

@@ -11,8 +11,8 @@ import torch
 from autoglm_core.text_target import TagScheme
 from autoglm_workloads.text.tag_decoding import allowed
 from autoglm_workloads.text.tags import tag_names
+from autoglm_workloads.text.tokens import LEFT_OUT
 from autoglm_workloads.text.training.crf import Chain, best_paths, chain_loss
-from autoglm_workloads.text.training.losses import LEFT_OUT
 
 TAGS = 3
 DRAWS = torch.Generator().manual_seed(0)

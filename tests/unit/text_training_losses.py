@@ -8,8 +8,9 @@ import torch
 from torch.nn import functional
 
 from autoglm_core.configuration import Value
+from autoglm_workloads.text.tokens import LEFT_OUT
 from autoglm_workloads.text.training.class_weights import class_weights
-from autoglm_workloads.text.training.losses import LEFT_OUT, classification_loss, token_loss
+from autoglm_workloads.text.training.losses import classification_loss, token_loss
 from autoglm_workloads.text.training.options import TextOptions
 
 DRAWS = torch.Generator().manual_seed(0)

@@ -30,6 +30,7 @@ from autoglm_workloads.text.layout import text_layout, text_skeleton
 from autoglm_workloads.text.methods import method_layout
 from autoglm_workloads.text.model_options import model_options, text_model
 from autoglm_workloads.text.networks import heads_of, network_of, study_seed
+from autoglm_workloads.text.sizes import BESIDE, parameter_counts
 from autoglm_workloads.text.tasks.api import TextTask
 from autoglm_workloads.text.training.adaptive.tally import statistics_layout
 from autoglm_workloads.text.tuning_options import Method
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 NOTES = "autoglm.notes"
 """Key of what decides beside the logits, in the exported model."""
-BESIDE = ("prompt", "prefix", "adapter")
-"""Methods whose tensors stay beside the model's weights."""
 QUALITY_CONSTANTS = CounterLayout((*QUALITY_LAYOUT.fields, CounterField("cut")))
 
 
@@ -106,15 +105,9 @@ class TextModelSide:
 
     def exact_figures(self, study: Study, configuration: Configuration) -> dict[str, float]:
         """Parameters; how large a file is shows once it is made."""
-        method = Method().updated(configuration.tune)
-        description, heads = text_model(study).description, heads_of(self.task, study, configuration.tune)
-        skeleton = text_skeleton(description, heads)
-        count = skeleton.parameters
-        if method.method in BESIDE:
-            tensors = method_layout(skeleton, method, architecture=description.architecture)
-            count += sum(tensor.size for tensor in tensors)
-        count += sum(head.outputs * (description.hidden_size + 1) for head in heads.values() if head.kind != "language")
-        return {"parameters": float(count)}
+        heads = heads_of(self.task, study, configuration.tune)
+        counts = parameter_counts(text_model(study).description, Method().updated(configuration.tune), heads)
+        return {"parameters": float(counts.answering)}
 
     def export(
         self,

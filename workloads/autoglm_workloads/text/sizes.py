@@ -14,8 +14,8 @@ from autoglm_workloads.text.tuning_options import Method
 if TYPE_CHECKING:
     from autoglm_workloads.models.description import Description
 
-MERGED = ("lora", "ia3")
-"""Methods that leave nothing of their own in an exported model."""
+BESIDE = ("prompt", "prefix", "adapter")
+"""Methods whose tensors stay beside the model's weights; those of the others are merged into them, or are they."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,14 @@ class ParameterCounts:
         trained: What is trained and travels.
         adapter: Of `trained`, what belongs to no head.
         exported: By head, the model that `Network.merged` gives.
+        answering: The model that `Network.merged_answer` gives, with the logits of all heads.
     """
 
     total: int
     trained: int
     adapter: int
     exported: Mapping[str, int]
+    answering: int
 
 
 def parameter_counts(description: Description, method: Method, heads: Mapping[str, HeadSpec]) -> ParameterCounts:
@@ -41,12 +43,13 @@ def parameter_counts(description: Description, method: Method, heads: Mapping[st
     tensors = trained_tensors(description, method, heads)
     added = [tensor for tensor in tensors if not tensor.spec.name.startswith(BACKBONE)]
     frozen = frozen_parameters(skeleton, method, architecture=description.architecture)
-    kept = 0 if method.method in MERGED else _size(tensor for tensor in added if not tensor.head)
+    kept = _size(tensor for tensor in added if not tensor.head) if method.method in BESIDE else 0
     return ParameterCounts(
         total=skeleton.parameters + _size(added) + frozen,
         trained=_size(tensors),
         adapter=_size(tensor for tensor in tensors if not tensor.head),
         exported={name: skeleton.parameters + kept + _logits(added, name) for name in heads},
+        answering=skeleton.parameters + kept + sum(_logits(added, name) for name in heads),
     )
 
 

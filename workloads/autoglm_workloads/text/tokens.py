@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from autoglm_workloads.models.shelf import ShelvedModel
 
 Ids = NDArray[np.int64]
+LEFT_OUT = -100
+"""Label of a token that does not count: padding, and what continues a word."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from autoglm_workloads.text.heads import HeadSpec
 from autoglm_workloads.text.model_options import model_options
 from autoglm_workloads.text.tasks.api import Lesson, Names, Predictor, Prepared
 from autoglm_workloads.text.tasks.single import SingleTask
-from autoglm_workloads.text.tokens import Ids, padded
+from autoglm_workloads.text.tokens import LEFT_OUT, Ids, padded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -155,10 +155,6 @@ class Answering(SingleTask):
         """The decoding."""
         deploy = configuration.deploy or study.reference_configuration.deploy
         return {"decoding": decoding_of(deploy).to_json()}
-
-
-LEFT_OUT = -100
-"""Label of a token that does not count."""
 
 
 def _answer_labels(data: Prepared, row: int) -> Ids:

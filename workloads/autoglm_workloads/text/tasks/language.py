@@ -26,7 +26,7 @@ from autoglm_workloads.text.batching import row_logits
 from autoglm_workloads.text.heads import HeadSpec
 from autoglm_workloads.text.tasks.api import Lesson, Names, Predictor, Prepared
 from autoglm_workloads.text.tasks.single import SingleTask
-from autoglm_workloads.text.tokens import Ids
+from autoglm_workloads.text.tokens import LEFT_OUT, Ids
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,7 +101,7 @@ class LanguageModelling(SingleTask):
         def loss(network: Network, ids: Tensor, lengths: Tensor) -> Loss:
             import torch
 
-            from autoglm_workloads.text.training.losses import LEFT_OUT, token_loss
+            from autoglm_workloads.text.training.losses import token_loss
 
             places = torch.arange(ids.shape[1], device=ids.device)
             labels = torch.where(places < lengths[:, None], ids, LEFT_OUT)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from autoglm_workloads.text.tokens import LEFT_OUT
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -16,9 +18,6 @@ if TYPE_CHECKING:
     from autoglm_workloads.text.tasks.parts import Part
     from autoglm_workloads.text.tasks.task_rows import TaskRows
     from autoglm_workloads.text.training.job import Loss
-
-LEFT_OUT = -100
-"""Label of a token that does not count."""
 
 
 def multi_targets(

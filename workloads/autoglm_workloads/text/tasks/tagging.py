@@ -33,7 +33,7 @@ from autoglm_workloads.text.tag_decoding import Transitions
 from autoglm_workloads.text.tags import converted, tag_names
 from autoglm_workloads.text.tasks.api import Lesson, Names, Predictor, Prepared
 from autoglm_workloads.text.tasks.single import SingleTask
-from autoglm_workloads.text.tokens import Ids
+from autoglm_workloads.text.tokens import LEFT_OUT, Ids
 from autoglm_workloads.text.training.class_weights import class_weights
 
 if TYPE_CHECKING:
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from autoglm_workloads.text.tokens import Tokens
     from autoglm_workloads.text.training.job import Loss
     from autoglm_workloads.text.training.options import TextOptions
-
-LEFT_OUT = -100
-"""Label of a token that does not count."""
 PROBE_ROWS = 100.0
 CHAIN = ("between", "start", "end")
 
@@ -161,13 +158,12 @@ class Tagging(SingleTask):
         def loss(network: Network, ids: Tensor, labels: Tensor) -> Loss:
             import torch
 
-            from autoglm_workloads.text.training.crf import Chain, chain_loss
+            from autoglm_workloads.text.training.crf import chain_loss
             from autoglm_workloads.text.training.losses import token_loss
 
             logits = network(ids, self.head_name)
             if tagged.crf:
-                between, first, last = (network.parameter(f"head.{self.head_name}.{part}") for part in CHAIN)
-                return chain_loss(logits, labels, Chain(between, first, last))
+                return chain_loss(logits, labels, network.chain(self.head_name))
             scale = None if weights is None else torch.from_numpy(weights).to(ids.device)
             return token_loss(logits, labels, options, weights=scale)
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from autoglm_workloads.text.tag_decoding import Transitions, best_tags
+from autoglm_workloads.text.tokens import LEFT_OUT
 from autoglm_workloads.text.training.job import Loss
-from autoglm_workloads.text.training.losses import LEFT_OUT
 
 if TYPE_CHECKING:
     from torch import Tensor

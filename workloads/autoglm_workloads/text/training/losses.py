@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from autoglm_workloads.text.tokens import LEFT_OUT
 from autoglm_workloads.text.training.job import Loss
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from autoglm_workloads.text.training.options import TextOptions
-
-LEFT_OUT = -100
-"""Label of a token that does not count: padding, and what continues a word."""
 
 
 def classification_loss(logits: Tensor, labels: Tensor, options: TextOptions, *, weights: Tensor | None = None) -> Loss:
