@@ -51,7 +51,7 @@ def test_a_round_ends_without_a_site_that_is_killed_in_it_and_later_ones_have_it
         wait_until(lambda: len(trained(cluster)) > before, what="the round without it", seconds=60)
         cluster.start("site-2")
         cluster.wait_for_result(study)
-    interrupted, *later = trained(cluster)[before:]
+    previous, interrupted, *later = trained(cluster)[before - 1 :]
     assert interrupted.dropped == (lost,)
     assert len(interrupted.survivors) == 3
     assert later, "the study was long enough to see it come back"
@@ -138,12 +138,14 @@ def test_a_site_whose_child_is_killed_misses_one_round_at_most(deployment: Path)
         os.kill(child, signal.SIGKILL)
         cluster.wait_for_result(study)
         assert cluster.running("site-1"), "the agent lives on"
-    interrupted, *later = trained(cluster)[before:]
+    previous, interrupted, *later = trained(cluster)[before - 1 :]
     assert interrupted.dropped == (robbed,)
     assert all(len(entry.survivors) == 4 for entry in later)
     # What the killed one spent is in no sum, and the means are over those whose figures are.
     assert all(entry.cost.seconds > 0 and entry.cost.joules > 0 for entry in (interrupted, *later))
-    assert interrupted.cost.memory_mb == pytest.approx(later[-1].cost.memory_mb, rel=0.1)
+    # A child's memory grows with what it was asked for: over four sites the mean would be below both neighbours'.
+    neighbours = (previous.cost.memory_mb, later[0].cost.memory_mb)
+    assert 0.9 * min(neighbours) <= interrupted.cost.memory_mb <= 1.1 * max(neighbours)
     assert completed(cluster.stored.trial_states())
 
 
