@@ -1,6 +1,6 @@
 """What nested search gains: variants of each tuned model by the sampler's own choice, beside one of each.
 
-The quickstart's study without its constraint, every TUNE to its last round, `bayes`, real daemons, one machine. First
+The quickstart's study without its constraints, every TUNE to its last round, `bayes`, real daemons, one machine. First
 with the number of variants left to the sampler and a budget of `TRIALS`; then with one variant for each of as many
 TUNEs. Both runs of a seed have the same sites and rows, and the same first TUNEs.
 

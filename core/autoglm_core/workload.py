@@ -162,7 +162,10 @@ class ModelSide(Protocol):
         ...
 
     def shape_key(self, study: Study, configuration: Configuration) -> str:
-        """Hash of all that latency, energy, memory and size depend on (not the weights, not session options)."""
+        """Hash of all that latency, energy, memory and size depend on (not the weights, not session options).
+
+        Variants of one tuned model that have one key are one model: what of `deploy` changes answers alone is in it.
+        """
         ...
 
     def exact_figures(self, study: Study, configuration: Configuration) -> Mapping[str, float]:

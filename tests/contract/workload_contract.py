@@ -190,6 +190,16 @@ def test_shape_key_ignores_training_and_threads(prepared: Prepared) -> None:
         assert side.shape_key(study, configuration) == side.shape_key(study, other)
 
 
+def test_variants_of_one_tuned_model_with_one_shape_key_are_one_model(prepared: Prepared) -> None:
+    """A sampler measures no more than one of them."""
+    side, study = prepared.case.model_side, prepared.case.study
+    for configuration in prepared.case.configurations():
+        slightly = {"prune": float(configuration.deploy.get("prune", 0.0)) + 1e-4}
+        other = Configuration(configuration.tune, {**configuration.deploy, **slightly})
+        if side.shape_key(study, configuration) == side.shape_key(study, other):
+            assert prepared.export(configuration).model == prepared.export(other).model
+
+
 @pytest.mark.parametrize("name", sorted({case.workload for case in ALL.values()}))
 def test_loading_a_workload_loads_no_framework(name: str, tmp_path: Path) -> None:
     code = (

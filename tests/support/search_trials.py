@@ -70,7 +70,7 @@ def searched_study(
     weighted: Mapping[str, float] | None = None,
     constraints: tuple[str, ...] = ("size_mb <= 0.25",),
     seed: int = 7,
-    variants: int = 2,
+    variants: int | None = 2,
 ) -> Study:
     """A study over `space`, by default the quickstart's (flat for `gp`)."""
     return Study(

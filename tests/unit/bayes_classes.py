@@ -89,13 +89,13 @@ class Measured:
     """Figures by width and threads, which are all that a shape depends on here."""
 
     def __init__(self, observations: Sequence[Observation]) -> None:
-        self._figures = {self._key(entry.configuration): entry.classes for entry in observations}
+        self._figures = {self.shape(entry.configuration): entry.classes for entry in observations}
 
     def known(self, configuration: Configuration) -> Mapping[str, Mapping[str, Measurement]]:
-        found = self._figures.get(self._key(configuration), {})
+        found = self._figures.get(self.shape(configuration), {})
         return {name: {m: v for m, v in entry.items() if m != "accuracy"} for name, entry in found.items()}
 
-    def _key(self, configuration: Configuration) -> tuple[Value, Value]:
+    def shape(self, configuration: Configuration) -> tuple[Value, Value]:
         return configuration.tune["width"], configuration.deploy["threads"]
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from autoglm_compression.models import language_graph
 from autoglm_compression.models.language_graph import LanguageGraph, ModelTooLarge, export_language, synthetic_ids
-from autoglm_compression.models.metadata import NotAnnotated, annotate, annotation
+from autoglm_compression.models.metadata import annotate
 from autoglm_compression.models.numerics import NumericsMismatch, model_logits
 from autoglm_compression.models.session import open_session
 from support.language_modules import CLASSES, HIDDEN, LENGTH, PAD, VOCABULARY, decoder, encoder, exported_encoder
@@ -157,10 +157,7 @@ def test_a_graph_names_nothing_of_the_machine_that_made_it(pooled: LanguageGraph
 def test_a_note_is_read_back_and_replaced(pooled: LanguageGraph) -> None:
     noted = annotate(annotate(pooled.model, "autoglm.tags", "BIO"), "autoglm.decoding", '{"beams":1}')
     noted = annotate(noted, "autoglm.tags", "BIOES")
-    assert annotation(noted, "autoglm.tags") == "BIOES"
     assert open_session(noted).get_modelmeta().custom_metadata_map == {
         "autoglm.tags": "BIOES",
         "autoglm.decoding": '{"beams":1}',
     }
-    with pytest.raises(NotAnnotated):
-        annotation(pooled.model, "autoglm.tags")

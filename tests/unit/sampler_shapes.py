@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -99,6 +100,19 @@ def suggested(study: Study, trials: Sequence[Trial], n: int) -> list[Configurati
     meta = {"study": study.to_json(), "trials": [trial.to_json() for trial in trials], "n": n, "earlier": []}
     answer, _ = suggest(meta, [])
     return [Configuration(entry["tune"], deploy) for entry in answer["suggestions"] for deploy in entry["variants"]]
+
+
+def test_no_two_variants_of_a_tuned_model_are_one_model() -> None:
+    """Fractions between two whole channels differ as values and in nothing else."""
+    study = searched_study("bayes", objectives=(ACCURACY, LATENCY), variants=None)
+    known = shapes(study, [])
+    told: list[Configuration] = []
+    while len(told) < 80:
+        trials = [completed(number, entry) for number, entry in enumerate(told, start=1)]
+        told += suggested(study, trials, 2)
+    models = Counter((entry.tune_key, known.shape(entry)) for entry in told)
+    assert models.most_common(1)[0][1] == 1
+    assert len(models) > len({entry.tune_key for entry in told}), "there were further variants"
 
 
 def test_nothing_is_suggested_that_is_known_to_be_too_large() -> None:

@@ -94,8 +94,9 @@ class SyntheticModelSide:
         return {"loss": Measurement(float(counters["loss_sum"]) / rows, 0.0, round(rows), Provenance.SECURE_SUM, split)}
 
     def shape_key(self, study: Study, configuration: Configuration) -> str:
-        """Hash of the size."""
-        return json_digest({"workload": "synthetic", "parameters": parameter_count(study)})
+        """Hash of the size and of what stands under `deploy`: variants that differ in nothing count as different."""
+        deploy = {name: value for name, value in configuration.deploy.items() if name != "threads"}
+        return json_digest({"workload": "synthetic", "parameters": parameter_count(study), "deploy": deploy})
 
     def exact_figures(self, study: Study, configuration: Configuration) -> dict[str, float]:
         """The number of parameters; a graph is as dear to make as it is large, and sizes are learned from trials."""

@@ -7,17 +7,6 @@ without a parser (`InferenceSession.get_modelmeta().custom_metadata_map`), which
 
 from __future__ import annotations
 
-from autoglm_core.errors import NotFound
-
-
-class NotAnnotated(NotFound):
-    """A model carries no note of that name."""
-
-    code = "not-annotated"
-
-    def __init__(self, *, key: str) -> None:
-        super().__init__(f"the ONNX model carries no note {key!r}: export it again with this version", key=key)
-
 
 def annotate(model: bytes, key: str, value: str) -> bytes:
     """`model` with the note `key`, in the place of an older one of that name; other notes stay."""
@@ -29,17 +18,3 @@ def annotate(model: bytes, key: str, value: str) -> bytes:
     for name in sorted(notes):
         proto.metadata_props.add(key=name, value=notes[name])
     return bytes(proto.SerializeToString(deterministic=True))
-
-
-def annotation(model: bytes, key: str) -> str:
-    """The note `key` of `model`.
-
-    Raises:
-        NotAnnotated: there is none.
-    """
-    from onnx import ModelProto
-
-    for prop in ModelProto.FromString(model).metadata_props:
-        if prop.key == key:
-            return str(prop.value)
-    raise NotAnnotated(key=key)

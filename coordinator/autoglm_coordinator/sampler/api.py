@@ -140,7 +140,8 @@ class SpaceExhausted(AutoglmError):
 
     def __init__(self, *, configurations: int) -> None:
         super().__init__(
-            f"all {configurations} configurations of the search space have been tried; widen `search` to go on",
+            f"all {configurations} configurations of the search space have been tried, or come to a model that was; "
+            "widen `search` to go on",
             configurations=configurations,
         )
 

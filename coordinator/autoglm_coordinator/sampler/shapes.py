@@ -6,7 +6,7 @@ whatever state that trial is, holds for every other of the same shape; what foll
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from autoglm_core.measurement import Measurement, Provenance
@@ -25,6 +25,10 @@ Figures = Mapping[str, Mapping[str, Measurement]]
 
 class Shapes(Protocol):
     """Looks figures up."""
+
+    def shape(self, configuration: Configuration) -> Hashable:
+        """What all of its variant but the weights follows from, threads included; of one TUNE, the weights too."""
+        ...
 
     def known(self, configuration: Configuration) -> Figures:
         """The figures of `configuration` that are certain before it is trained; empty where there are none."""
@@ -51,18 +55,19 @@ class MeasuredShapes:
         for trial in sorted(trials, key=lambda trial: trial.number, reverse=True):
             for device_class, figures in trial.measurements.items():
                 costs = {metric: figure for metric, figure in figures.items() if metric in COST_METRICS}
-                self._measured.setdefault(self._key(trial.configuration), {})[device_class] = costs
+                self._measured.setdefault(self.shape(trial.configuration), {})[device_class] = costs
+
+    def shape(self, configuration: Configuration) -> tuple[str, int]:
+        """See `Shapes.shape`."""
+        return self._side.shape_key(self._study, configuration), configuration.threads
 
     def known(self, configuration: Configuration) -> Figures:
         """See `Shapes.known`."""
-        key = self._key(configuration)
+        key = self.shape(configuration)
         computed = self._computed_of(configuration, key[0])
         measured = self._measured.get(key, {})
         names = dict.fromkeys((*self._study.device_classes, *measured)) or (ANY_DEVICE,)
         return {name: {**computed, **measured.get(name, {})} for name in names}
-
-    def _key(self, configuration: Configuration) -> tuple[str, int]:
-        return self._side.shape_key(self._study, configuration), configuration.threads
 
     def _computed_of(self, configuration: Configuration, shape: str) -> Mapping[str, Measurement]:
         if not self._exact:

@@ -23,18 +23,17 @@ class HeadSpec:
 
     `pooling`: which hidden state stands for a text: the mean over its tokens, the first token's or the last one's.
     `crf`: of `tokens`: the scores of a tag after another, first and last are parameters too; they are for the loss and
-    for decoding, and no part of the logits. `trained`: of `language`: the output layer, which comes with the model, is
-    trained beside adapters, too; `full` and `head` train it anyway.
+    for decoding, and no part of the logits. The output layer of `language` comes with the model; `full` and `head`
+    train it.
 
     Raises:
-        StudyError: another pooling, or a CRF or a trained output layer where there is none.
+        StudyError: another pooling, or a CRF where there are no tags.
     """
 
     kind: Literal["pooled", "tokens", "language"]
     outputs: int
     pooling: str = "mean"
     crf: bool = False
-    trained: bool = False
 
     def __post_init__(self) -> None:
         if self.pooling not in POOLINGS:
@@ -42,8 +41,6 @@ class HeadSpec:
             raise StudyError(("model", "options", "pooling"), reason, nearest=nearest(self.pooling, POOLINGS))
         if self.crf and self.kind != "tokens":
             raise StudyError(("model", "options", "crf"), "only a head of tags has a CRF")
-        if self.trained and self.kind != "language":
-            raise StudyError(("model", "options", "trained"), "only a language model's head comes with the model")
 
 
 def head_layout(heads: Mapping[str, HeadSpec], hidden_size: int) -> tuple[ParameterSpec, ...]:

@@ -62,7 +62,7 @@ def longest_text(description: Description, method: Method) -> int:
 
 
 def _trains_output(method: Method, head: HeadSpec) -> bool:
-    return head.kind == "language" and (head.trained or method.method == "head")
+    return head.kind == "language" and method.method == "head"
 
 
 def _output_layer(skeleton: Skeleton, description: Description) -> TrainedTensor:

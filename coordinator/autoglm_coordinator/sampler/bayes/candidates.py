@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from copy import copy
 from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 from scipy.stats import qmc
@@ -25,7 +26,9 @@ SEQUENCE = 512
 class Candidates:
     """`known`: what may not be said again; `rng`: draws what is left to chance.
 
-    `refused`: tells configurations of which it is certain that no device class accepts them; they come last.
+    `refused`: tells configurations of which it is certain that no device class accepts them; they come last. `shape`:
+    alike for two configurations of one `tune` that come to one model, since a pruned fraction comes to whole channels:
+    once the one is known, nothing is left to be learned of the other.
     """
 
     def __init__(
@@ -36,25 +39,35 @@ class Candidates:
         rng: np.random.Generator,
         *,
         refused: Callable[[Configuration], bool] = lambda configuration: False,
+        shape: Callable[[Configuration], Hashable] = attrgetter("key"),
     ) -> None:
-        self._space, self._cube, self._rng, self._refused = space, cube, rng, refused
-        self._known = {configuration.key for configuration in known}
+        self._space, self._cube, self._rng, self._refused, self._shape = space, cube, rng, refused, shape
+        self._known: dict[str, frozenset[Hashable]] = {}
+        for configuration in known:
+            self.take(configuration)
         self._tune = cube.coordinates(Part.TUNE)
 
     def fork(self) -> Candidates:
         """What is taken from it is still there in this one; both draw from the same chance."""
         other = copy(self)
-        other._known = set(self._known)
+        other._known = dict(self._known)
         return other
 
-    def accepts(self, configuration: Configuration, key: str | None = None) -> bool:
-        """Whether it is new and meets the space's constraints; `key`: its own, where the caller has it."""
-        values = {**configuration.tune, **configuration.deploy}
-        return (key or configuration.key) not in self._known and self._space.admits(values)
+    def accepts(self, configuration: Configuration) -> bool:
+        """Whether it is new and meets the space's constraints."""
+        if not self._space.admits({**configuration.tune, **configuration.deploy}):
+            return False
+        known = self._known.get(configuration.tune_key)
+        return known is None or self._shape(configuration) not in known
+
+    def shape(self, configuration: Configuration) -> Hashable:
+        """Alike for configurations of one `tune` of which only one would be accepted."""
+        return self._shape(configuration)
 
     def take(self, configuration: Configuration) -> None:
         """It is known from now on."""
-        self._known.add(configuration.key)
+        tune = configuration.tune_key
+        self._known[tune] = self._known.get(tune, frozenset()) | {self._shape(configuration)}
 
     def spread(self, number: int, *, seed: int) -> Configuration | None:
         """The acceptable point of a Sobol sequence that comes at or after `number`, else any."""
@@ -80,7 +93,7 @@ class Candidates:
         if spare is not None:
             return spare
         wanted = None if like is None else like.tune_key
-        left = [entry for entry in self._every if entry.key not in self._known and wanted in (None, entry.tune_key)]
+        left = [entry for entry in self._every if wanted in (None, entry.tune_key) and self.accepts(entry)]
         return left[int(self._rng.integers(len(left)))] if left else None
 
     def why_none(self) -> SpaceExhausted | NoConfiguration:

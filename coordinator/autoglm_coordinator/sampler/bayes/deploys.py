@@ -1,8 +1,11 @@
-"""Variants of one `tune`, drawn once and compared again for each that is added: few parameters need few points."""
+"""Variants of one `tune`, each another model, drawn once and compared again for each that is added.
+
+Few parameters need few points.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,17 +46,17 @@ class Deploys:
         self._cube, self._like, self._candidates, self._rng = cube, like, candidates, rng
         self._free: NDArray[np.intp] = cube.coordinates(Part.DEPLOY)
         self._held = cube.latent(like, fill=rng.random(cube.latents))
-        self._left: dict[str, Deploy] = {}
-        self._told: set[str] = set()
+        self._left: dict[Hashable, Deploy] = {}
+        self._told: set[Hashable] = set()
         self._add(np.vstack([self._spread(), parents]) if len(self._free) else [self._held])
 
     def next(self, promise: Acquisition) -> Configuration | None:
         """The variant that promises most of those not told yet, None where there is none."""
         best = self._best(promise)
-        for step in STEPS if best and len(self._free) else ():
+        for step in STEPS if best is not None and len(self._free) else ():
             self._add(self._around(self._left[best].latent, step))
             best = self._best(promise)
-        if not best:
+        if best is None:
             return None
         self._told.add(best)
         return self._left.pop(best).configuration
@@ -72,21 +75,21 @@ class Deploys:
 
     def _add(self, latents: Iterable[Array]) -> None:
         """Take in what may be suggested of the variants at `latents` `(k, latents)`."""
-        new: dict[str, tuple[Configuration, Array]] = {}
+        new: dict[Hashable, tuple[Configuration, Array]] = {}
         for latent in latents:
             held = self._held.copy()
             held[self._free] = latent[self._free]
             configuration = self._cube.configuration(held, tune=self._like.tune)
-            key = configuration.key
-            seen = key in self._left or key in self._told or key in new
-            if not seen and self._candidates.accepts(configuration, key):
-                new[key] = configuration, held
+            shape = self._candidates.shape(configuration)
+            seen = shape in self._left or shape in self._told or shape in new
+            if not seen and self._candidates.accepts(configuration):
+                new[shape] = configuration, held
         encoded = self._cube.encode([configuration for configuration, _ in new.values()])
-        self._left |= {key: Deploy(*entry, row) for (key, entry), row in zip(new.items(), encoded, strict=True)}
+        self._left |= {shape: Deploy(*entry, row) for (shape, entry), row in zip(new.items(), encoded, strict=True)}
 
-    def _best(self, promise: Acquisition) -> str:
-        """A key, none where nothing is left."""
+    def _best(self, promise: Acquisition) -> Hashable | None:
+        """A shape, None where nothing is left."""
         if not self._left:
-            return ""
+            return None
         promised = promise(np.stack([deploy.inputs for deploy in self._left.values()]))
         return list(self._left)[int(np.argmax(promised))]

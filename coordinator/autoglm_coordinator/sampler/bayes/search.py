@@ -109,7 +109,7 @@ class Search:
         for latent in latents:
             configuration = self._cube.configuration(latent)
             key = configuration.key
-            if key not in accepted and self._candidates.accepts(configuration, key):
+            if key not in accepted and self._candidates.accepts(configuration):
                 accepted[key] = configuration, latent
         if not accepted:
             return []

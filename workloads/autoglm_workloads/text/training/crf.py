@@ -11,18 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from autoglm_workloads.text.tag_decoding import Transitions, best_tags
+from autoglm_workloads.text.tag_decoding import Transitions
 from autoglm_workloads.text.tokens import LEFT_OUT
 from autoglm_workloads.text.training.job import Loss
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-FORBIDDEN = -1e4
-"""Stands for minus infinity in the loss: far below any logit, and finite, so that gradients are."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +29,9 @@ class Chain:
     start: Tensor
     end: Tensor
 
-    def constrained(self, allowed: Transitions) -> Chain:
-        """With what `allowed` forbids all but impossible.
-
-        Its `end` is left out: a row that was cut at the model's length may end inside an entity.
-        """
-        return Chain(
-            self.between + self._as_scores(allowed.between), self.start + self._as_scores(allowed.start), self.end
-        )
-
     def to_transitions(self) -> Transitions:
         """As float64 arrays, for decoding."""
         return Transitions(*(part.double().numpy(force=True) for part in (self.between, self.start, self.end)))
-
-    def _as_scores(self, scores: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Tensor:
-        return torch.from_numpy(np.maximum(scores, FORBIDDEN)).to(self.between)
 
 
 def chain_loss(logits: Tensor, labels: Tensor, chain: Chain) -> Loss:
@@ -62,16 +46,6 @@ def chain_loss(logits: Tensor, labels: Tensor, chain: Chain) -> Loss:
     scores, tags, inside = _packed(logits.float(), labels, counted)
     loss = (_partition(scores, inside, chain) - _path_score(scores, tags, inside, chain)).sum()
     return Loss(loss / units, units, loss.detach())
-
-
-def best_paths(logits: Tensor, counted: Tensor, chain: Chain) -> Tensor:
-    """The best tags `(rows, tokens)` int64 of the `counted` `(rows, tokens)` tokens by Viterbi, -100 elsewhere."""
-    transitions = chain.to_transitions()
-    found = np.full(tuple(counted.shape), LEFT_OUT, np.int64)
-    rows = zip(found, logits.float().numpy(force=True), counted.numpy(force=True), strict=True)
-    for tags, scores, inside in rows:
-        tags[inside] = best_tags(scores[inside], transitions)
-    return torch.from_numpy(found).to(logits.device)
 
 
 def _packed(logits: Tensor, labels: Tensor, counted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
