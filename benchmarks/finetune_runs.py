@@ -92,10 +92,10 @@ def _outcome(task: Task, result: Json, study: Study) -> Outcome:
 
 
 def pooled(task: Task, variant: str, seed: int) -> Outcome:
-    """On the training rows of all sites, by the same workload and configuration, in this process."""
+    """On the training rows of all sites, by the same workload in this process, configured as `task` says of it."""
     declared = _declared(task, variant, seed)
     study = parse_study(declared)
-    workload, tune = load_workload(study.workload), _tune(task, variant)
+    workload, tune = load_workload(study.workload), {**_tune(task, variant), **task.pooled}
     with tempfile.TemporaryDirectory() as place:
         shards = _shards(task, declared, seed)
         sites = [workload.site_side.load(shard.write(Path(place) / shard.name), study) for shard in shards]
@@ -103,7 +103,7 @@ def pooled(task: Task, variant: str, seed: int) -> Outcome:
         constants = workload.site_side.constants(rows, study)
         parameters = workload.model_side.initial(study, tune, seed.to_bytes(32, "big"))
         begun = time.monotonic()
-        for number in range(1, task.rounds + 1):
+        for number in range(1, (task.pooled_rounds or task.rounds) + 1):
             at = LocalRound(number, (1000 * seed + number).to_bytes(32, "big"))
             parameters = workload.site_side.train(rows, study, tune, parameters, constants, at).parameters
         seconds = time.monotonic() - begun

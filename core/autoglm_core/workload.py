@@ -242,6 +242,15 @@ class SiteSide(Protocol):
 
 
 @runtime_checkable
+class ShipsFiles(Protocol):
+    """A coordinator's half whose exported models are of no use alone."""
+
+    def companions(self, study: Study) -> Mapping[str, bytes]:
+        """Files that travel with every exported pick of `study`, by name: `tokenizer.json`."""
+        ...
+
+
+@runtime_checkable
 class EstimatesMemory(Protocol):
     """A site's half whose trainings are large enough to ask beforehand whether they fit."""
 

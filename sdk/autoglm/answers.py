@@ -105,7 +105,7 @@ class StudyLine:
 
 @dataclass(frozen=True)
 class Pick:
-    """The files of one member of a front, by name: model.onnx, configuration.yaml, README.md and plots."""
+    """The files of one member of a front, by name: model.onnx, configuration.yaml, README.md, plots, tokenizer.json."""
 
     trial: int
     files: Mapping[str, bytes]

@@ -1,6 +1,6 @@
 """The files of a pick, out of the tar stream in which the coordinator sends them.
 
-The archive is read in memory and only plain files of five known names come out of it: no path of the archive ever
+The archive is read in memory and only plain files of six known names come out of it: no path of the archive ever
 reaches the file system.
 """
 
@@ -16,7 +16,8 @@ from autoglm.errors import BadPick
 
 MODEL, CONFIGURATION, CARD = "model.onnx", "configuration.yaml", "README.md"
 FRONT, HYPERVOLUME = "front.png", "hypervolume.png"
-NAMES = frozenset({MODEL, CONFIGURATION, CARD, FRONT, HYPERVOLUME})
+TOKENIZER = "tokenizer.json"
+NAMES = frozenset({MODEL, CONFIGURATION, CARD, FRONT, HYPERVOLUME, TOKENIZER})
 LIMIT = 2**31
 """Bytes of a whole archive: an ONNX model that holds its own weights is smaller."""
 

@@ -2,7 +2,7 @@
 
 runs/quickstart/
     result.json  importance.json  optuna-journal.log
-    {front,hypervolume}-one-core.png  best/one-core/{model.onnx,configuration.yaml,README.md}
+    {front,hypervolume}-one-core.png  best/one-core/{model.onnx,configuration.yaml,README.md}, of texts tokenizer.json
     .state/{simulation.json,lock,coordinator/,operator/,agents/NAME/{agent.toml,state/,data/},logs/}
 """
 

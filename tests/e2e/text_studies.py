@@ -8,10 +8,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from tokenizers import Tokenizer
 
 from autoglm.processes import program
+from autoglm_compression.models.session import open_session
 from autoglm_core.canonical import Json
 from support.text_cases import TEXT_CASES, TextCase, shelf
 from support.text_models import on_shelf
@@ -71,10 +74,20 @@ def test_a_language_model_is_tuned_compressed_and_measured(workload: str, tmp_pa
     for pick in picks:
         figure = pick[f"test_{metric}"]
         assert figure < UNTAUGHT[workload] if metric == "perplexity" else figure > UNTAUGHT[workload]
+    (best,) = (tmp_path / "run" / "best").iterdir()
+    assert answers(best, "the red house")
     for trial in result["trials"]:
         (figures,) = trial["measurements"].values()
         assert figures[metric]["provenance"] == "secure-sum"
         assert figures["latency_p95_ms"]["provenance"] == "measured"
+
+
+def answers(best: Path, text: str) -> bool:
+    """Whether whoever has the folder of a pick and nothing else gets finite logits for `text`."""
+    ids = Tokenizer.from_file(str(best / "tokenizer.json")).encode(text).ids
+    session = open_session((best / "model.onnx").read_bytes())
+    (logits,) = session.run(None, {session.get_inputs()[0].name: np.array([ids], np.int64)})
+    return bool(ids) and bool(np.isfinite(logits).all())
 
 
 def simulated(case: TextCase, folder: Path) -> Json:

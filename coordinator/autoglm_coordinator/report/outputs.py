@@ -12,8 +12,8 @@ from autoglm_core.text_target import TagColumn
 SHOWN = 20
 """Names in a row."""
 TOKENS = (
-    "Feed it the token numbers of the model's own tokenizer, `(rows, tokens)`, padded at the end; the mask is computed "
-    "inside. How its logits are decoded stands in its metadata under `autoglm.notes`."
+    "Feed it the token numbers that `tokenizer.json` beside it gives, `(rows, tokens)`, padded at the end; the mask is "
+    "computed inside. How its logits are decoded stands in its metadata under `autoglm.notes`."
 )
 
 

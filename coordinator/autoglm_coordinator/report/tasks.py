@@ -9,6 +9,8 @@ from autoglm_core.canonical import Json
 from autoglm_core.measurement import measurements_from_json
 from autoglm_core.study import Study
 from autoglm_core.trial import Trial
+from autoglm_core.workload import ShipsFiles
+from autoglm_workloads.registry import load_workload
 
 
 def describe_pick(meta: Json, blobs: list[bytes]) -> tuple[Json, list[bytes]]:
@@ -35,8 +37,14 @@ def describe_pick(meta: Json, blobs: list[bytes]) -> tuple[Json, list[bytes]]:
         "README.md": card.encode(),
         "front.png": plot_front(result, device_class),
         "hypervolume.png": plot_growth(result, device_class),
+        **_companions(study),
     }
     return {"names": list(files)}, list(files.values())
+
+
+def _companions(study: Study) -> Mapping[str, bytes]:
+    side = load_workload(study.workload).model_side
+    return side.companions(study) if isinstance(side, ShipsFiles) else {}
 
 
 def importance(meta: Json, blobs: list[bytes]) -> tuple[Json, list[bytes]]:

@@ -267,7 +267,7 @@ class ControlService(control_pb2_grpc.ControlServiceServicer):
     async def GetPick(
         self, request: control_pb2.GetPickRequest, context: Context
     ) -> AsyncIterator[control_pb2.PickChunk]:
-        """A tar of model.onnx, configuration.yaml, the model card and the front's plot."""
+        """A tar of model.onnx, configuration.yaml, the model card, plots, and companions (`ShipsFiles`)."""
         self._gate.require(context, Role.OPERATOR)
         number, archive = await pick_archive(request.study_id, request.device_class, request.trial or None, self._tools)
         yield control_pb2.PickChunk(trial=number)

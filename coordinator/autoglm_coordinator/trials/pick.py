@@ -35,7 +35,7 @@ class NoPick(NotFound):
 
 
 async def pick_archive(study_id: str, device_class: str, number: int | None, tools: Tools) -> tuple[int, bytes]:
-    """Trial number and an uncompressed tar of model.onnx, configuration.yaml, README.md and two plots.
+    """Trial number and an uncompressed tar of model.onnx, configuration.yaml, README.md, two plots, and companions.
 
     Raises:
         UnknownStudy: no study has that id.

@@ -32,11 +32,12 @@ from autoglm_workloads.models.files import content_hash, copy_hashed, file_hash,
 from autoglm_workloads.models.place import shelf_folder
 
 __all__ = [
-    "CONTENT", "ShelvedModel", "adopt", "claimed", "find", "free_bytes", "label_of", "put", "remove", "shelf_folder",
-    "shelved",
+    "CONTENT", "TOKENIZER", "ShelvedModel", "adopt", "claimed", "find", "free_bytes", "label_of", "put", "remove",
+    "shelf_folder", "shelved",
 ]  # fmt: skip
 
 LABEL, DESCRIPTION = "shelf.json", "description.json"
+TOKENIZER = "tokenizer.json"
 CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
@@ -57,8 +58,8 @@ class ShelvedModel:
 
     @property
     def tokenizer(self) -> Path:
-        """Its tokenizer.json."""
-        return self.path / "tokenizer.json"
+        """Its tokenizer's file."""
+        return self.path / TOKENIZER
 
 
 _Seen = dict[str, tuple[int, int, int]]

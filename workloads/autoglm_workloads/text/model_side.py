@@ -21,6 +21,7 @@ from autoglm_core.configuration import Configuration, Values
 from autoglm_core.counters import CounterField, CounterLayout, Counters
 from autoglm_core.measurement import Measurement, Split
 from autoglm_core.workload import Exported, ParameterLayout, Vector
+from autoglm_workloads.models.shelf import TOKENIZER
 from autoglm_workloads.seeding import generator
 from autoglm_workloads.site_figures import FRACTION
 from autoglm_workloads.text.data.quality import QUALITY_LAYOUT
@@ -108,6 +109,14 @@ class TextModelSide:
         heads = heads_of(self.task, study, configuration.tune)
         counts = parameter_counts(text_model(study).description, Method().updated(configuration.tune), heads)
         return {"parameters": float(counts.answering)}
+
+    def companions(self, study: Study) -> dict[str, bytes]:
+        """The tokenizer of the study's model.
+
+        Raises:
+            ModelMissing: the model is not on this machine's shelf any more.
+        """
+        return {TOKENIZER: text_model(study).tokenizer.read_bytes()}
 
     def export(
         self,
