@@ -107,9 +107,10 @@ TASKS: Mapping[str, Task] = {
         lambda seed: DirichletSplit(0.5, seed),
         4,
         {**LORA, "lora_rank": 16, "learning_rate": 3e-3, "dropout": 0.1, "weight_decay": 0.01},
-        6,
+        10,
         64,
         {"plain averaging": {"lora_averaging": "plain"}},
+        pooled_rounds=6,
     ),
     "wnut17": Task(
         "token-classification",
