@@ -102,7 +102,7 @@ def test_what_yaml_would_let_pass_is_refused(text: str, line: int, reason: str) 
         ),
         ("scale: log,", "scael: log,", "search.tune.server_learning_rate.scael", "is not a key here", "scale"),
         ("[fedadam, fedyogi]}}", "[fedadma]}}", "search.tune.server_learning_rate", "waits for", "fedadam"),
-        ("width: [16, 32, 64]", "widht: [16, 32, 64]", "search.tune.widht", "is no tune parameter", "width"),
+        ("width: [32, 48, 64]", "widht: [32, 48, 64]", "search.tune.widht", "is no tune parameter", "width"),
         ("accuracy: maximize,", "acuracy: maximize,", "objectives.acuracy", "is no metric", "accuracy"),
         ("accuracy: maximize,", "auroc: maximize,", "objectives.auroc", "two classes", "balanced_accuracy"),
         (
