@@ -37,7 +37,8 @@ def test_ctrl_c_leaves_no_process_and_the_same_command_ends_with_the_same_trials
     stored = Stored(folder / ".state" / COORDINATOR)
     first = Daemon("simulate", command, log=tmp_path / "first.log")
     first.start()
-    wait_until(lambda: "trial " in first.output() or not first.running, what="the study", seconds=ONE_RUN)
+    # Before the first line about trials, which may come when all of them are done.
+    wait_until(lambda: "awaiting" in first.output() or not first.running, what="the study", seconds=ONE_RUN)
     wait_until(lambda: "completed" in stored.trial_states(), what="a completed trial", seconds=ONE_RUN)
     os.kill(first.pid, signal.SIGINT)
     assert first.wait(seconds=40)
