@@ -49,7 +49,7 @@ UNTAUGHT = {
     "token-classification": 0.4,
     "multi-task": 0.4,
     "causal-lm": 25.0,
-    "text-generation": 0.3,
+    "text-generation": 0.1,
 }
 """What the test figure must beat; a perplexity from below. Untaught models reach a third, 0.1, the vocabulary and 0."""
 
