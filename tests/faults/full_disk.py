@@ -35,6 +35,7 @@ def require_all_kept(before: tuple[Trial, ...], result: Result, *, trials: int) 
         assert not trial.state.final or after[trial.number] == trial
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_full_disk_is_said_and_the_study_goes_on_after_a_restart_with_space(deployment: Path) -> None:
     with Disturbed(synthetic(trials=6), deployment) as cluster:

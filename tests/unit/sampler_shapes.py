@@ -107,7 +107,7 @@ def test_no_two_variants_of_a_tuned_model_are_one_model() -> None:
     study = searched_study("bayes", objectives=(ACCURACY, LATENCY), variants=None)
     known = shapes(study, [])
     told: list[Configuration] = []
-    while len(told) < 80:
+    while len(told) < 52:
         trials = [completed(number, entry) for number, entry in enumerate(told, start=1)]
         told += suggested(study, trials, 2)
     models = Counter((entry.tune_key, known.shape(entry)) for entry in told)
