@@ -1,6 +1,8 @@
 """The language tasks of `finetune.py`: real data, a schema, sites, a model and a configuration found by hand.
 
-Every configuration was chosen on validation rows, none on test rows.
+Configurations were chosen on validation rows, with two exceptions that flatter the federated run: the rounds of
+banking77 were raised from 6 to 10 when test rows showed it 2.4 points below six pooled epochs, and those of
+tinyshakespeare were set from a curve that showed validation and test rows alike.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ class Task:
     pooled: Values = field(default_factory=dict)
     """What differs from `tune` where all rows are in one place and another configuration does better there."""
     pooled_rounds: int | None = None
-    """If not `rounds`: as many as validation rows went on to gain from."""
+    """If not `rounds`."""
 
 
 def _trec() -> Json:

@@ -21,6 +21,8 @@ TRIES = 400
 """Random configurations before those of a countable space are counted out."""
 SEQUENCE = 512
 """Points of the low-discrepancy sequence."""
+KEY: Callable[[Configuration], Hashable] = attrgetter("key")
+"""Stands for a shape where nothing is known of shapes: each configuration is a model of its own."""
 
 
 class Candidates:
@@ -39,9 +41,10 @@ class Candidates:
         rng: np.random.Generator,
         *,
         refused: Callable[[Configuration], bool] = lambda configuration: False,
-        shape: Callable[[Configuration], Hashable] = attrgetter("key"),
+        shape: Callable[[Configuration], Hashable] = KEY,
     ) -> None:
-        self._space, self._cube, self._rng, self._refused, self._shape = space, cube, rng, refused, shape
+        self._space, self._cube, self._rng, self._refused = space, cube, rng, refused
+        self.shape = shape
         self._known: dict[str, frozenset[Hashable]] = {}
         for configuration in known:
             self.take(configuration)
@@ -58,16 +61,12 @@ class Candidates:
         if not self._space.admits({**configuration.tune, **configuration.deploy}):
             return False
         known = self._known.get(configuration.tune_key)
-        return known is None or self._shape(configuration) not in known
-
-    def shape(self, configuration: Configuration) -> Hashable:
-        """Alike for configurations of one `tune` of which only one would be accepted."""
-        return self._shape(configuration)
+        return known is None or self.shape(configuration) not in known
 
     def take(self, configuration: Configuration) -> None:
         """It is known from now on."""
         tune = configuration.tune_key
-        self._known[tune] = self._known.get(tune, frozenset()) | {self._shape(configuration)}
+        self._known[tune] = self._known.get(tune, frozenset()) | {self.shape(configuration)}
 
     def spread(self, number: int, *, seed: int) -> Configuration | None:
         """The acceptable point of a Sobol sequence that comes at or after `number`, else any."""

@@ -10,14 +10,14 @@ suggested.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from autoglm_coordinator.sampler.api import Outlook, Suggestion
 from autoglm_coordinator.sampler.bayes.asking import Asking, Weighing
 from autoglm_coordinator.sampler.bayes.belief import Belief, belief_of
-from autoglm_coordinator.sampler.bayes.candidates import Candidates
+from autoglm_coordinator.sampler.bayes.candidates import KEY, Candidates
 from autoglm_coordinator.sampler.bayes.costs import costs_of
 from autoglm_coordinator.sampler.bayes.draft import Choice
 from autoglm_coordinator.sampler.bayes.encoding import UnitCube
@@ -77,7 +77,8 @@ class BayesSampler:
         known = list({configuration.key: configuration for configuration in every}.values())
         tunes = len({configuration.tune_key for configuration in known})
         rng = np.random.default_rng(_derived(self._seed, len(known)))
-        candidates = Candidates(self._space, self._cube, known, rng, refused=self._refused, shape=self._shape)
+        shape = KEY if self._shapes is None else self._shapes.shape
+        candidates = Candidates(self._space, self._cube, known, rng, refused=self._refused, shape=shape)
         belief = self._believed(rng) if self._is_spread(tunes, len(known)) else None
         self._belief = belief
         tuned = tuned_models(self._observations, self._pending)
@@ -111,9 +112,6 @@ class BayesSampler:
 
     def _refused(self, configuration: Configuration) -> bool:
         return self._shapes is not None and refused_by_all(self._goals.bounds, self._shapes.known(configuration))
-
-    def _shape(self, configuration: Configuration) -> Hashable:
-        return configuration.key if self._shapes is None else self._shapes.shape(configuration)
 
     def _believed(self, rng: np.random.Generator) -> Belief | None:
         belief = belief_of(self._cube, self._goals, self._observations, rng, shapes=self._shapes, earlier=self._earlier)
