@@ -6,6 +6,9 @@ what is predicted; a language model's texts have none of them. All of `cleaning`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from autoglm_core.languages import LANGUAGES
 from autoglm_core.parse_label import parse_classes, raw_values
 from autoglm_core.section import Section
 from autoglm_core.study_error import Place, StudyError
@@ -72,18 +75,23 @@ def _tags(section: Section) -> TagColumn:
 
 def _cleaning(value: object, place: Place) -> Cleaning:
     section, usual = Section(value, place, CLEANING_KEYS), Cleaning()
-    scripts = section.texts("scripts")
-    for number, script in enumerate(scripts):
-        if script not in SCRIPTS:
-            raise StudyError((*place, "scripts", number), f"must be one of {', '.join(SCRIPTS)}")
     return Cleaning(
         undecodable=Undecodable(section.word("undecodable", [*Undecodable], usual.undecodable)),
         html=section.boolean("html", usual.html),
         unicode=Normal(section.word("unicode", [*Normal], usual.unicode)),
         whitespace=Whitespace(section.word("whitespace", [*Whitespace], usual.whitespace)),
-        scripts=scripts,
+        scripts=_of(section, "scripts", SCRIPTS),
+        languages=_of(section, "languages", LANGUAGES),
         shortest=section.integer("shortest", usual.shortest),
         longest=section.integer("longest", usual.longest),
         length_in=LengthIn(section.word("length_in", [*LengthIn], usual.length_in)),
         duplicates=Duplicates(section.word("duplicates", [*Duplicates], usual.duplicates)),
     )
+
+
+def _of(section: Section, key: str, known: Sequence[str]) -> tuple[str, ...]:
+    values = section.texts(key)
+    for number, value in enumerate(values):
+        if value not in known:
+            raise StudyError((*section.at(key), number), f"must be one of {', '.join(known)}")
+    return values

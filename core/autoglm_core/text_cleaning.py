@@ -86,8 +86,8 @@ class Cleaning:
         html: Whether tags, comments, scripts and styles go and entities become letters.
         unicode: Normal form.
         whitespace: What becomes of white space inside of a text; the outer one always goes.
-        scripts: Writing systems of which at least half of a row's letters must be; none keeps every row. No language
-            is guessed: on a line as short as a headline that is wrong too often.
+        scripts: Writing systems of which at least half of a row's letters must be; none keeps every row.
+        languages: Of `LANGUAGES`; a row that is clearly in another one is dropped. None keeps every row.
         shortest: Length below which a row is dropped; an empty text always is.
         longest: Length above which a row is dropped; 0 stands for `LONGEST_TEXT` characters.
         length_in: What the two count.
@@ -99,6 +99,7 @@ class Cleaning:
     unicode: Normal = Normal.NFC
     whitespace: Whitespace = Whitespace.LINES
     scripts: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
     shortest: int = 1
     longest: int = 0
     length_in: LengthIn = LengthIn.CHARACTERS
@@ -107,6 +108,7 @@ class Cleaning:
     def __post_init__(self) -> None:
         place = ("schema", "cleaning")
         check_distinct(self.scripts, (*place, "scripts"))
+        check_distinct(self.languages, (*place, "languages"))
         if not 1 <= self.shortest <= LONGEST_TEXT:
             raise StudyError((*place, "shortest"), f"must lie between 1 and {LONGEST_TEXT}")
         if self.longest and not self.shortest <= self.longest <= LONGEST_TEXT:
@@ -120,6 +122,7 @@ class Cleaning:
             "unicode": str(self.unicode),
             "whitespace": str(self.whitespace),
             "scripts": list(self.scripts),
+            "languages": list(self.languages),
             "shortest": self.shortest,
             "longest": self.longest,
             "length_in": str(self.length_in),

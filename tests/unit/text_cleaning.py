@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoglm_core.languages import LANGUAGES
 from autoglm_core.text_cleaning import SCRIPTS, Cleaning, LengthIn, Normal, Whitespace
 from autoglm_workloads.text.data.cleaning import Drop, clean_words, cleaner, refused, script_of
 from autoglm_workloads.text.data.html_text import text_of_html
@@ -85,10 +86,26 @@ def test_a_word_of_which_nothing_is_left_keeps_its_place() -> None:
         ({"scripts": ("latin",)}, "三個字 ab", Drop.OTHER_SCRIPT),
         ({"scripts": ("latin",)}, "123 !", Drop.OTHER_SCRIPT),
         ({"scripts": ("han", "hiragana")}, "三個のab", None),
+        ({"languages": ("en",)}, "Where is the money that I sent on Monday?", None),
+        ({"languages": ("en",)}, "Wo ist das Geld, das ich am Montag geschickt habe?", Drop.OTHER_LANGUAGE),
+        ({"languages": ("en", "de")}, "Wo ist das Geld, das ich am Montag geschickt habe?", None),
+        ({"languages": ("en", "de")}, "Où est l'argent que j'ai envoyé lundi ?", Drop.OTHER_LANGUAGE),
+        ({"languages": ("no",)}, "Hvor er pengene som jeg sendte på mandag?", None),
+        ({"languages": ("en",)}, "我的钱在哪里", Drop.OTHER_LANGUAGE),
+        ({"languages": ("en",)}, "4711", None),
+        ({"languages": ("en",)}, "Anna Meier", None),
+        ({"languages": LANGUAGES}, "Wo ist das Geld?", None),
     ],
 )
 def test_filters_say_why(keys: dict[str, Any], text: str, drop: Drop | None) -> None:
     assert refused(text, Cleaning(**keys)) is drop
+
+
+def test_languages_that_a_study_may_declare_are_those_that_can_be_told() -> None:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    no_language = "zxx"
+    assert {*LANGUAGES, no_language} == set(LanguageIdentifier.from_model_file(MODEL_FILE).labels)
 
 
 def test_every_declared_script_has_letters() -> None:

@@ -235,17 +235,18 @@ def test_bytes_outside_the_encoding_drop_their_row_or_become_a_sign(tmp_path: Pa
 
 def test_the_report_counts_every_row_and_its_counters_add_up(tmp_path: Path) -> None:
     body = "text,label\nshort,1\n" + "".join(f"a long enough text {number},1\n" for number in range(10))
-    body += 'a long enough text 3,1\nno label at all,\n"",0\n三個字三個字三個字,0\n'
-    quality = read(tmp_path, body, "csv", cleaning={"shortest": 9, "scripts": ["latin"]}).quality
-    dropped = {Drop.TOO_SHORT: 1, Drop.UNLABELLED: 1, Drop.EMPTY: 1, Drop.OTHER_SCRIPT: 1, Drop.DUPLICATE: 1}
+    body += 'a long enough text 3,1\nno label at all,\n"",0\n三個字三個字三個字,0\nWo ist denn mein Geld geblieben?,0\n'
+    quality = read(tmp_path, body, "csv", cleaning={"shortest": 9, "scripts": ["latin"], "languages": ["en"]}).quality
+    foreign = {Drop.OTHER_SCRIPT: 1, Drop.OTHER_LANGUAGE: 1}
+    dropped = {Drop.TOO_SHORT: 1, Drop.UNLABELLED: 1, Drop.EMPTY: 1, Drop.DUPLICATE: 1, **foreign}
     assert quality.dropped == dropped
-    assert (quality.read, quality.kept) == (15, 10)
+    assert (quality.read, quality.kept) == (16, 10)
     assert quality.single_class
     assert "class good: 6 train, 2 validation, 2 test" in quality.report()
     assert any("one class" in line for line in quality.report())
     vector = QUALITY_LAYOUT.encode(quality.counters())
     both = QUALITY_LAYOUT.decode(np.add(vector, vector))
-    assert sum(both[f"dropped/{drop}"] for drop in Drop) + both["rows_kept"] == both["rows_read"] == 30
+    assert sum(both[f"dropped/{drop}"] for drop in Drop) + both["rows_kept"] == both["rows_read"] == 32
     assert both["single_class"] == 2
 
 

@@ -42,6 +42,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "paragraphs of csv": ({"format": "csv", "unit": "paragraph"}, "schema.unit"),
     "separator of csv": ({"format": "csv", "separator": "space"}, "schema.separator"),
     "shortest above longest": ({"format": "csv", "cleaning": {"shortest": 9, "longest": 8}}, "longest"),
+    "unknown language": ({"format": "csv", "cleaning": {"languages": ["en", "dk"]}}, "languages"),
     "unknown script": ({"format": "csv", "cleaning": {"scripts": ["klingon"]}}, "scripts"),
 }
 
@@ -68,11 +69,12 @@ def test_what_cannot_be_meant_is_refused_where_it_stands(keys: dict[str, Any], p
 
 
 def test_cleaning_is_part_of_the_hash() -> None:
-    hashes = {
-        schema_of(format="csv", label=LABEL, cleaning=cleaning).hash
-        for cleaning in ({}, {"html": True}, {"duplicates": "near"}, {"shortest": 2}, {"unicode": "nfkc"})
-    }
-    assert len(hashes) == 5
+    cleanings = [
+        *({}, {"html": True}, {"duplicates": "near"}, {"shortest": 2}, {"unicode": "nfkc"}),
+        *({"scripts": ["latin"]}, {"languages": ["en"]}),
+    ]
+    hashes = {schema_of(format="csv", label=LABEL, cleaning=cleaning).hash for cleaning in cleanings}
+    assert len(hashes) == len(cleanings)
 
 
 def test_what_is_left_out_is_gentle() -> None:

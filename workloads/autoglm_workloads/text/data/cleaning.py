@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from autoglm_core.text_cleaning import LONGEST_TEXT, LengthIn, Normal, Whitespace
 from autoglm_workloads.text.data.html_text import text_of_html
+from autoglm_workloads.text.data.languages import in_another_language
 from autoglm_workloads.text.data.lines import REPLACEMENT
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Drop(StrEnum):
     TOO_SHORT = "too short"
     TOO_LONG = "too long"
     OTHER_SCRIPT = "other script"
+    OTHER_LANGUAGE = "other language"
     DUPLICATE = "duplicate"
     NEAR_DUPLICATE = "near duplicate"
 
@@ -101,6 +103,8 @@ def refused(text: str, cleaning: Cleaning) -> Drop | None:
         return Drop.TOO_LONG
     if cleaning.scripts and _share(text, frozenset(cleaning.scripts)) < SCRIPT_SHARE:
         return Drop.OTHER_SCRIPT
+    if cleaning.languages and in_another_language(text, cleaning.languages):
+        return Drop.OTHER_LANGUAGE
     return None
 
 
