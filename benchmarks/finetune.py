@@ -5,6 +5,7 @@
     finetune.py wnut17                            named entities: BIO and BIOES, plain and focal loss
     finetune.py tinyshakespeare                   a tiny GLM-4 from its configuration, ten speakers
     finetune.py averaging                         FFA-LoRA against averaging A and B, on trec
+    finetune.py trec --variants controller        adaptive tuning, on trec
 
 The federated run is `autoglm simulate`: a real coordinator, real agents, secure sum on, test rows counted once, at the
 end, on the exported ONNX model. The pooled run is the same workload on the training rows of all sites in one place; its
@@ -24,13 +25,15 @@ from finetune_runs import Outcome, federated, pooled
 from finetune_tasks import TASKS
 
 AVERAGING = "averaging"
+VARIANTS: Mapping[str, Sequence[str]] = {AVERAGING: ["plain averaging"], "wnut17": ["bioes", "focal", "bioes focal"]}
+"""Of a task's configuration: those that a table of it is about."""
 
 
 def main() -> None:
     """Run what is asked, print a table or JSON."""
     asked = _parser().parse_args()
     name = "trec" if asked.task == AVERAGING else asked.task
-    variants = ["", "plain averaging"] if asked.task == AVERAGING else ["", *asked.variants]
+    variants = ["", *(VARIANTS.get(asked.task, ()) if asked.variants is None else asked.variants)]
     rows = {variant: _row(name, variant, asked) for variant in variants}
     figures = _figures(rows)
     print(json.dumps(figures) if asked.json else _table(name, rows))
@@ -40,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", choices=(*TASKS, AVERAGING))
     parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0, 1, 2])
-    parser.add_argument("--variants", type=lambda text: text.split(","), default=[], help="further configurations")
+    parser.add_argument("--variants", type=lambda text: text.split(","), help="further configurations")
     parser.add_argument("--only", choices=("federated", "pooled"), help="one of the two")
     parser.add_argument("--out", default="finetune-rows", type=Path, help="folder of the runs")
     parser.add_argument("--json", action="store_true")

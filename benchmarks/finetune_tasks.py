@@ -98,7 +98,11 @@ TASKS: Mapping[str, Task] = {
         {**LORA, "learning_rate": 2e-3, "dropout": 0.1, "weight_decay": 0.01},
         6,
         64,
-        {"plain averaging": {"lora_averaging": "plain"}},
+        {
+            "plain averaging": {"lora_averaging": "plain"},
+            "controller": {"controller": "noise-scale"},
+            "controller curvature": {"controller": "noise-scale", "curvature": "differences"},
+        },
     ),
     "banking77": Task(
         "text-classification",
@@ -112,7 +116,6 @@ TASKS: Mapping[str, Task] = {
         10,
         64,
         {"plain averaging": {"lora_averaging": "plain"}},
-        pooled_rounds=6,
     ),
     "wnut17": Task(
         "token-classification",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoglm_agent.config import AgentConfig
-from autoglm_workloads.child.host import ChildProcess
+from autoglm_workloads.child.host import ChildProcess, Reply
 
 if TYPE_CHECKING:
     from autoglm_core.study import Study
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 SITE_TASKS = "autoglm_workloads.site_tasks:TABLE"
 MEASURE_TASKS = "autoglm_agent.measure.tasks:TABLE"
 LOAD_SECONDS = 300.0
+READ_BYTES_A_SECOND = 100_000
+"""A tenth of what one slow core reads where the language of each text is told."""
+
+
+def load_seconds(path: Path) -> float:
+    """How long the rows at `path`, a file or a folder, may take to be read."""
+    try:
+        files = [path, *path.rglob("*")] if path.is_dir() else [path]
+        size = sum(file.stat().st_size for file in files if file.is_file())
+    except OSError:  # the child says what is wrong with it
+        size = 0
+    return LOAD_SECONDS + size / READ_BYTES_A_SECOND
 
 
 class Children:
@@ -55,8 +67,7 @@ class Children:
         if self._config.device is not None:
             await self.of_device().start()
             return
-        meta = {"study": study.to_json(), "data": str(self._config.data[study.data].path)}
-        await self.of_study(study_id).call("load", meta, timeout=LOAD_SECONDS)
+        await self._load(self.of_study(study_id), study)
 
     async def try_data(self, study: Study) -> list[str]:
         """Read the rows for `study` in a child of its own that ends with it; raises as `warm`.
@@ -65,10 +76,14 @@ class Children:
         """
         if self._config.device is not None:
             return []
-        meta = {"study": study.to_json(), "data": str(self._config.data[study.data].path)}
         async with self._site_child() as child:
-            reply = await child.call("load", meta, timeout=LOAD_SECONDS)
+            reply = await self._load(child, study)
         return [str(line) for line in reply.meta.get("report", [])]
+
+    async def _load(self, child: ChildProcess, study: Study) -> Reply:
+        path = self._config.data[study.data].path
+        seconds = await asyncio.to_thread(load_seconds, path)
+        return await child.call("load", {"study": study.to_json(), "data": str(path)}, timeout=seconds)
 
     async def forget(self, study_id: str) -> None:
         """End the child of a study that is over."""

@@ -75,6 +75,8 @@ def status(options: argparse.Namespace) -> int:
     waiting = [entry.study_id for entry in entries if entry.state is StudyState.OFFERED]
     approved = [entry.study_id for entry in entries if entry.state is StudyState.APPROVED]
     print(f"studies  {len(approved)} approved, {len(waiting)} waiting{': ' if waiting else ''}{', '.join(waiting)}")
+    for one in answer["preparing"]:
+        print(f"         {one['study']}  {one['step']}")
     print(f"tasks    {len(answer['tasks'])}")
     for task in answer["tasks"]:
         print(f"         {task['study']}  {task['work']} round {task['round']}  {task['step']}")

@@ -7,27 +7,31 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from autoglm_agent import audit
-from autoglm_agent.children import Children
+from autoglm_agent.command_line_data import readings
 from autoglm_agent.command_line_models import model_line
 from autoglm_agent.config import AgentConfig, load_config
 from autoglm_agent.decisions import own_roster
-from autoglm_agent.errors import AuditBroken, CannotTakePart, DaemonNotRunning, NoRoster, NotJoined, UnknownDataset
+from autoglm_agent.errors import (
+    AuditBroken,
+    CannotTakePart,
+    DaemonNotRunning,
+    NoRoster,
+    NotJoined,
+    StillWorking,
+    UnknownDataset,
+)
 from autoglm_agent.ledger import Ledger, RosterEntry, StudyEntry, StudyState
-from autoglm_agent.local import ask
+from autoglm_agent.local import ANSWER_SECONDS, ask
 from autoglm_agent.state import StateFolder
 from autoglm_agent.studies import read_study
 from autoglm_core.canonical import Json
-from autoglm_core.codes import HINTS, RefusalCode, RefusedWith, refusal_of
+from autoglm_core.codes import HINTS, RefusalCode, RefusedWith
 from autoglm_core.privacy.keys import SitePublicKey
 from autoglm_core.privacy.roster import Roster
 from autoglm_workloads.models.needed import needed_model
 from autoglm_workloads.models.place import use_shelf
-
-if TYPE_CHECKING:
-    from autoglm_core.study import Study
 
 DIGITS = 16
 """Of a fingerprint, when people read it to each other: 64 bits are beyond any search for a twin here."""
@@ -48,11 +52,13 @@ def _opened(options: argparse.Namespace) -> Iterator[tuple[AgentConfig, StateFol
 
 
 def _tell(state: StateFolder, request: Json) -> Json:
-    """Ask the daemon to act; where none runs, the next start will."""
+    """Ask the daemon to act; where none runs, the next start will; `still`: it does, and is not ready yet."""
     try:
-        return ask(state.socket, request)
+        return ask(state.socket, request, seconds=ANSWER_SECONDS)
     except DaemonNotRunning:
         return {"told": False}
+    except StillWorking as error:
+        return {"still": error.message}
 
 
 def studies(options: argparse.Namespace) -> int:
@@ -111,7 +117,7 @@ def _decide(options: argparse.Namespace, decision: StudyState, code: RefusalCode
     if decision is StudyState.APPROVED and refused is not RefusalCode.OK:
         raise CannotTakePart(study_id=entry.study_id, refusal=str(refused), hint=HINTS[refused])
     told = "the coordinator was told" if answer.get("told") else "the coordinator is told when the agent is connected"
-    print(f"{entry.study_id} {decision}; {told}")
+    print(f"{entry.study_id} {decision}; {answer.get('still', told)}")
     return 0
 
 
@@ -178,28 +184,8 @@ def data_check(options: argparse.Namespace) -> int:
         found = "is there" if source.path.exists() else "is NOT there: correct `path` in agent.toml"
         print(f"{source.name}  its file {found}; no study names it yet, so its schema cannot be checked")
         return 0 if source.path.exists() else 1
-    # One reading is enough for studies that read alike.
-    alike = {(study.schema.hash, study.workload): (title, study) for title, study in named}
-    results = [asyncio.run(_try(config, title, study)) for title, study in alike.values()]
+    results = [asyncio.run(reading.check(config)) for reading in readings(named)]
     return 0 if all(results) else 1
-
-
-async def _try(config: AgentConfig, title: str, study: Study) -> bool:
-    children = Children(config, crash_log=StateFolder(config.state).path / "check-crash.log")
-    schema = study.schema.hash[:8]
-    try:
-        report = await children.try_data(study)
-    except Exception as error:
-        code = refusal_of(error)
-        # Here, at the site, the error's own words may be read; only the code would leave.
-        print(f"{study.data}  {title}: {code}, expected schema {schema}: {error}")
-        return False
-    finally:
-        await children.close()
-    print(f"{study.data}  {title}: schema {schema}, rows: enough. Leaves the site: name, schema hash.")
-    for line in report:
-        print(f"  {line}")
-    return True
 
 
 def audit_verify(options: argparse.Namespace) -> int:

@@ -7,7 +7,8 @@ manifest and purpose give the same bits; what a training cost is told as it was 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+import logging
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -28,7 +29,10 @@ from autoglm_core.training_cost import COST_LAYOUT, TrainingCost
 from autoglm_core.workload import EstimatesMemory
 from autoglm_workloads.child.host import ChildProcess, Reply
 
+LOG = logging.getLogger(__name__)
 Integers = NDArray[np.int64]
+MOST_NOTES, LONGEST_NOTE = 256, 200
+"""What one training may write into the log of its site."""
 
 
 class Contribution:
@@ -79,7 +83,11 @@ class Contribution:
         task, meta, with_constants = self._task()
         constants = [self._constants()] if with_constants else []
         async with room_to_train.taken(await asyncio.to_thread(self._training_bytes)):
-            return await child.call(task, {**self._common(), **meta}, [*constants, *inputs], timeout=self._seconds)
+            asked = {**self._common(), **meta}
+            reply = await child.call(task, asked, [*constants, *inputs], timeout=self._seconds)
+        for note in _notes(reply):
+            LOG.info("study %s, round %d, %s", study, self._admitted.spec.round, note)
+        return reply
 
     def vector(self, reply: Reply) -> ClearVector:
         """The child's answer as ring elements of the session; milliseconds of numpy, and of the disk for a training.
@@ -146,6 +154,12 @@ class Contribution:
         """This site's own: two sites with the same rows must not draw the same batches."""
         shared = bytes.fromhex(self._admitted.manifest.seed)
         return sha256(b"autoglm/v1/site-seed/" + shared + b"/" + self._site_id.encode()).hexdigest()
+
+
+def _notes(reply: Reply) -> Iterator[str]:
+    """What a training says for the site's own log; `vector` takes none of it."""
+    for note in list(reply.meta.get("notes", ()))[:MOST_NOTES]:
+        yield "".join(letter if letter.isprintable() else "?" for letter in str(note)[:LONGEST_NOTE])
 
 
 def _tail(weight: int, blobs: Sequence[bytes | memoryview], size: int) -> NDArray[np.uint64]:

@@ -298,6 +298,7 @@ class Agent:
             "address": self._identity.address,
             "connected": self._line.connected,
             "tasks": self._tasks.shown(),
+            "preparing": self._decisions.shown(),
         }
 
     async def _decided(self, study_id: str) -> Json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoglm_agent.children import Children
 from autoglm_agent.config import AgentConfig, Approval
@@ -20,7 +20,7 @@ from autoglm_agent.model_delivery import ModelDelivery
 from autoglm_agent.outgoing import AnswerCheck, DecideRoster, DecideStudy
 from autoglm_agent.policy import judge
 from autoglm_agent.studies import read_study
-from autoglm_core.canonical import digest
+from autoglm_core.canonical import Json, digest
 from autoglm_core.codes import RefusalCode, RefusedWith, refusal_of
 from autoglm_core.errors import AutoglmError
 from autoglm_core.privacy.keys import SiteKey
@@ -31,6 +31,7 @@ LOG = logging.getLogger(__name__)
 DECISION_MESSAGE = "study-decision"
 WAITING = frozenset({RefusalCode.WOULD_ASK, RefusalCode.ROSTER_NOT_ACCEPTED})
 """Answers that an administrator at this site still turns into a decision; nothing is said until then."""
+OF_THE_DATA = frozenset({RefusalCode.DATA_MISSING, RefusalCode.DATA_EMPTY, RefusalCode.SCHEMA_MISMATCH})
 
 
 def own_roster(body: bytes, *, agent_id: str, key: SiteKey) -> Roster:
@@ -48,7 +49,10 @@ def own_roster(body: bytes, *, agent_id: str, key: SiteKey) -> Roster:
 
 @dataclass(frozen=True)
 class Decisions:
-    """Decides and tells. Every method may be called again for the same thing: it then says the same."""
+    """Decides and tells. Every method may be called again for the same thing: it then says the same.
+
+    `preparing`: what an approved study still waits for here, by its id.
+    """
 
     config: AgentConfig
     agent_id: str
@@ -57,6 +61,7 @@ class Decisions:
     line: Line
     children: Children
     models: ModelDelivery
+    preparing: dict[str, str] = field(default_factory=dict)
 
     async def roster_offered(self, body: bytes) -> None:
         """Remember a roster; in a simulation accept it."""
@@ -129,13 +134,25 @@ class Decisions:
         try:
             study = read_study(entry.body)
             if self.config.device is None:
+                self.preparing[entry.study_id] = "fetching its model"
                 await self.models.bring(entry.study_id, study)
+                self.preparing[entry.study_id] = "reading its rows"
             await self.children.warm(entry.study_id, study)
         except Exception as error:
-            LOG.warning("study %s cannot run here: %s", entry.study_id, error)
+            LOG.warning("study %s cannot run here: %s%s", entry.study_id, error, _advice(error))
             await self.children.forget(entry.study_id)
             return await asyncio.to_thread(self.ledger.decide, entry.study_id, StudyState.DENIED, refusal_of(error))
+        finally:
+            self.preparing.pop(entry.study_id, None)
         return entry
+
+    def shown(self) -> list[Json]:
+        """Approved studies that are not ready yet, as `status` shows them."""
+        coming = {study_id: f": {download}" for study_id, download in self.models.coming.items()}
+        return [
+            {"study": study_id, "step": f"{step}{coming.get(study_id, '')}"}
+            for study_id, step in self.preparing.items()
+        ]
 
     async def check_asked(self, check: CheckAsked) -> None:
         """Answer a dry run: would this agent take part, and does its data fit?"""
@@ -156,6 +173,11 @@ class Decisions:
                 return code, ""  # it comes with an approval; without its tokenizer no row can be read
             await self.children.try_data(study)
         except Exception as error:
-            LOG.warning("dry run: %s", error)
+            LOG.warning("dry run: %s%s", error, _advice(error))
             return refusal_of(error), ""
         return code, study.schema.hash
+
+
+def _advice(error: Exception) -> str:
+    """Behind what the log says of the rows, which names no column."""
+    return "; run `autoglm-agent data check` here" if refusal_of(error) in OF_THE_DATA else ""

@@ -23,6 +23,8 @@ from autoglm_workloads.models.shelf import shelved
 LOW_DISK_BYTES = 10**9
 SKEW = timedelta(minutes=2)
 DIAL_SECONDS = 10.0
+TEXT_PACKAGES = ("transformers", "tokenizers", "safetensors", "peft", "pyarrow", "py3langid")
+"""What studies of texts need beside the frameworks; which of them depends on the study."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,9 @@ def _frameworks(config: AgentConfig) -> Finding:
 def _models() -> Finding:
     """The shelf of language models; without one, studies of tables and images run all the same."""
     names = [model.name for model in shelved()]
-    missing = [name for name in ("transformers", "tokenizers", "safetensors") if find_spec(name) is None]
+    missing = [name for name in TEXT_PACKAGES if find_spec(name) is None]
     if names and missing:
-        return Finding("models", False, f"{' and '.join(missing)} not installed: pip install 'autoglm[train]'")
+        return Finding("models", False, f"{', '.join(missing)} not installed: pip install 'autoglm[train]'")
     return Finding("models", True, f"{', '.join(names) or 'none'} on the shelf {shelf_folder()}")
 
 

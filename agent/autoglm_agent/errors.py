@@ -160,3 +160,13 @@ class DaemonNotRunning(AutoglmError):
 
     def __init__(self) -> None:
         super().__init__("the agent does not run: start it with `autoglm-agent run`")
+
+
+class StillWorking(AutoglmError):
+    """The agent runs and has not answered yet; what it was asked for goes on."""
+
+    code = "still-working"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self, *, seconds: float) -> None:
+        super().__init__(f"the agent is still working after {seconds:g} s: see `autoglm-agent status`", seconds=seconds)

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoglm_agent.errors import DaemonNotRunning
+from autoglm_agent.errors import DaemonNotRunning, StillWorking
 from autoglm_core.canonical import Json, canonical_json
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = 2**20
 ANSWER_SECONDS = 330.0
-"""An approval is answered when the rows were read."""
+"""An approval is answered when its model came and the rows were read; what takes longer goes on by itself."""
 
 Answer = Callable[[Json], Awaitable[Json]]
 
@@ -54,19 +54,22 @@ async def listening(path: Path, answer: Answer) -> AsyncIterator[None]:
         path.unlink(missing_ok=True)  # noqa: ASYNC240
 
 
-def ask(path: Path, request: Json) -> Json:
+def ask(path: Path, request: Json, *, seconds: float = ANSWER_SECONDS) -> Json:
     """Send one request to the daemon and return its answer.
 
     Raises:
         DaemonNotRunning: nobody listens.
+        StillWorking: no answer within `seconds`.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _short(path) as short:
-        connection.settimeout(ANSWER_SECONDS)
+        connection.settimeout(seconds)
         try:
             connection.connect(short)
             connection.sendall(canonical_json(request) + b"\n")
             with connection.makefile("rb") as file:
                 reply = json.loads(file.readline())
+        except TimeoutError:
+            raise StillWorking(seconds=seconds) from None
         except (OSError, ValueError):
             raise DaemonNotRunning from None
     return dict(reply)

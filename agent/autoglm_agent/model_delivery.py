@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoglm_agent.download import Room
+from autoglm_agent.model_progress import WatchedDownload
 from autoglm_core.canonical import read_canonical
 from autoglm_core.codes import RefusalCode, RefusedWith
 from autoglm_core.encoding import Malformed
@@ -47,6 +48,11 @@ class FileDownload:
     def offset(self) -> int:
         """Bytes that are here: where the next call goes on."""
         return self._offset
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the whole; None until they are announced."""
+        return self._total
 
     @property
     def complete(self) -> bool:
@@ -93,9 +99,10 @@ class FileDownload:
 
 @dataclass(frozen=True)
 class ModelDelivery:
-    """Brings models onto this machine's shelf."""
+    """Brings models onto this machine's shelf. `coming`: the file that is on its way now, by study."""
 
     line: Line
+    coming: dict[str, WatchedDownload] = field(default_factory=dict)
 
     async def bring(self, study_id: str, study: Study) -> None:
         """Have the model of an approved `study` here and its files checked; fetch it if the coordinator serves it.
@@ -140,5 +147,9 @@ class ModelDelivery:
             target = folder / name
             if not target.exists():
                 download = FileDownload(sha256, folder / f"{name}.part", room)
-                await self.line.fetch_file(sha256, download, study=study_id)
+                self.coming[study_id] = WatchedDownload(download, study_id=study_id, name=name)
+                try:
+                    await self.line.fetch_file(sha256, self.coming[study_id], study=study_id)
+                finally:
+                    del self.coming[study_id]
                 await asyncio.to_thread(download.finish, target)

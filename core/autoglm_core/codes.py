@@ -118,7 +118,7 @@ HINTS: Mapping[RefusalCode, str] = {
     RefusalCode.MEMORY: "more memory than its [limits] memory_gb or its device has: raise it, or lower batch_size",
     RefusalCode.DISK_FULL: "its disk is full",
     RefusalCode.CHILD_DIED: "the training process ended; " + _SEE_LOG,
-    RefusalCode.TIMED_OUT: "the task took longer than its lease",
+    RefusalCode.TIMED_OUT: "the task took longer than it may: give that site less to read, or more processor",
     RefusalCode.MEASUREMENT_FAILED: "the model could not be measured there; " + _SEE_LOG,
     RefusalCode.TOO_SLOW: "the model is too slow there to be measured: choose a smaller model or a shorter input",
     RefusalCode.BUSY: "it works on another task",

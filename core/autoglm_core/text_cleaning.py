@@ -68,9 +68,10 @@ class LengthIn(StrEnum):
 
 
 class Whitespace(StrEnum):
-    """What becomes of white space inside of a text."""
+    """What becomes of white space. The outer one goes, but for `keep`."""
 
     KEEP = "keep"
+    """All of it; a text of nothing else is empty."""
     LINES = "lines"
     """Runs of blanks become one space and lines end without any; of blank lines in a row one stays."""
     SPACES = "spaces"
@@ -85,7 +86,7 @@ class Cleaning:
         undecodable: What becomes of bytes that are not in the encoding.
         html: Whether tags, comments, scripts and styles go and entities become letters.
         unicode: Normal form.
-        whitespace: What becomes of white space inside of a text; the outer one always goes.
+        whitespace: What becomes of white space.
         scripts: Writing systems of which at least half of a row's letters must be; none keeps every row.
         languages: Of `LANGUAGES`; a row that is clearly in another one is dropped. None keeps every row.
         shortest: Length below which a row is dropped; an empty text always is.

@@ -74,8 +74,8 @@ class StageRecord:
     """One stage of one trial: its content `key`, whether it came from the cache, and wall `seconds`.
 
     Of a TUNE: its `rounds`, sites `dropped` from them, `bytes` that all sites sent and received, what training `cost`
-    the sites, how many parameters are `trained`: those of the vector that is averaged, and what its workload `counted`
-    while it trained, summed over sites and rounds.
+    the sites, how many parameters are `trained`: those of the vector that is averaged, of how many that the network has
+    in `total`, and what its workload `counted` while it trained, summed over sites and rounds.
     """
 
     name: StageName
@@ -87,6 +87,7 @@ class StageRecord:
     bytes: int = 0
     cost: TrainingCost = NO_COST
     trained: int = 0
+    total: int = 0
     counted: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> Json:
@@ -99,7 +100,8 @@ class StageRecord:
         }
         if self.name is StageName.TUNE:
             value |= {"rounds": self.rounds, "dropped": self.dropped, "bytes": self.bytes}
-            value |= {"trained_parameters": self.trained, **_cost_to_json(self.cost)}
+            value |= {"trained_parameters": self.trained, "total_parameters": self.total}
+            value |= _cost_to_json(self.cost)
             value["counted"] = dict(self.counted)
         return value
 
@@ -116,6 +118,7 @@ class StageRecord:
             bytes=value.get("bytes", 0),
             cost=_cost_from_json(value),
             trained=value.get("trained_parameters", 0),
+            total=value.get("total_parameters", 0),
             counted=value.get("counted", {}),
         )
 

@@ -102,11 +102,15 @@ class LocalRound:
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """`parameters` `(size,)` after local training; `weight`: training rows; `counters`: of the training layout."""
+    """`parameters` `(size,)` after local training; `weight`: training rows; `counters`: of the training layout.
+
+    `notes`: lines about the training for the site's own log, and for nothing else.
+    """
 
     parameters: Vector
     weight: int
     counters: Counters
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -247,6 +251,15 @@ class ShipsFiles(Protocol):
 
     def companions(self, study: Study) -> Mapping[str, bytes]:
         """Files that travel with every exported pick of `study`, by name: `tokenizer.json`."""
+        ...
+
+
+@runtime_checkable
+class CountsParameters(Protocol):
+    """A coordinator's half whose networks have more parameters than are trained; of the others all are."""
+
+    def total_parameters(self, study: Study, tune: Values) -> int:
+        """Of the network as it is trained: what stays as it was, what training adds, heads."""
         ...
 
 

@@ -19,6 +19,7 @@ from autoglm_core.study import Study
 from autoglm_core.study_error import StudyError, printed
 from autoglm_core.workload import Workload
 from autoglm_workloads.errors import UnknownWorkload
+from autoglm_workloads.fitness import check_aggregation
 from autoglm_workloads.registry import load_workload
 
 __all__ = ["DirichletSplit", "NaturalSplit", "SimulateSpec", "StudyFile", "StudyFileError", "load_study"]
@@ -96,6 +97,7 @@ def _parse(entries: Mapping[str, object], folder: Path, workloads: LoadWorkload)
     study = parse_study(declared, facts)
     if workload is not None:
         workload.model_side.check(study)
+        check_aggregation(study)
     simulate = None
     if entries.get("simulate") is not None:
         simulate = parse_simulate(entries["simulate"], study, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 
 from autoglm.ending import spent_text
 from autoglm.results import Result, describe, unit_of
@@ -61,7 +62,7 @@ def _training(tune: StageRecord) -> str:
     cost = tune.cost
     return "; ".join(
         (
-            f"training: {tune.trained} parameters",
+            f"training: {tune.trained} of {tune.total} parameters",
             f"{cost.seconds:.4g} s at all sites together",
             spent_text(cost.joules, modelled=cost.modelled),
             f"at most {cost.memory_mb:.4g} MB at a site, on average over the sites",
@@ -73,15 +74,23 @@ def _gradients(tune: StageRecord) -> list[str]:
     """What the gradients said, and how often a controller acted on it; nothing of workloads that do not look."""
     counted, lines = tune.counted, []
     if counted.get("steps"):
-        lines.append(f"gradients: {counted['steps']:.0f} steps, norm {counted['norm_sum'] / counted['steps']:.3g}")
+        norm, deviation = _mean_and_deviation(counted["steps"], counted["norm_sum"], counted["norm_squared_sum"])
+        lines.append(f"gradients: {counted['steps']:.0f} steps, norm {norm:.3g} (standard deviation {deviation:.3g})")
     if counted.get("signal_sum", 0.0) > 0:
         lines[-1] += f", noise scale {counted['noise_sum'] / counted['signal_sum']:.4g} rows"
+    if counted.get("curvatures"):
+        lines[-1] += f", curvature {counted['curvature_sum'] / counted['curvatures']:.4g}"
     made = {
         name.removeprefix(DECISION): times for name, times in counted.items() if name.startswith(DECISION) and times
     }
     if made:
         lines.append("controller: " + ", ".join(f"{reason} {times:.0f} times" for reason, times in made.items()))
     return lines
+
+
+def _mean_and_deviation(count: float, total: float, squares: float) -> tuple[float, float]:
+    mean = total / count
+    return mean, sqrt(max(squares / count - mean**2, 0.0))
 
 
 def trial_text(trial: Trial) -> str:

@@ -16,7 +16,7 @@ from autoglm_compression.models.session import open_session
 from autoglm_core.configuration import Configuration
 from autoglm_core.counters import Counters
 from autoglm_core.measurement import Split
-from autoglm_core.workload import Exported, LocalRound, TrainOutcome, Vector
+from autoglm_core.workload import CountsParameters, Exported, LocalRound, TrainOutcome, Vector
 from support.text_cases import TEXT_CASES, shelf
 from support.text_models import on_shelf
 from support.workload_cases import CASES, Case, summed
@@ -73,6 +73,13 @@ def _prepared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 def test_study_is_accepted(prepared: Prepared) -> None:
     prepared.case.model_side.check(prepared.case.study)
+
+
+def test_of_all_parameters_some_are_trained(prepared: Prepared) -> None:
+    side, study, tune = prepared.case.model_side, prepared.case.study, prepared.case.tune
+    if isinstance(side, CountsParameters):
+        full = tune.get("method") == "full"
+        assert (side.total_parameters(study, tune) == side.layout(study, tune).size) is full
 
 
 def test_initial_weights_fit_the_layout_and_depend_on_the_seed_alone(prepared: Prepared) -> None:

@@ -86,8 +86,8 @@ def empty(text: str) -> bytes:
 
 DAMAGES: dict[str, tuple[Callable[[str], bytes], str, str]] = {
     "leeds": (other_encoding, "schema-mismatch", "not in the declared encoding on line 1"),
-    "york": (other_label, "schema-mismatch", "unknown class in column 2"),
-    "hull": (empty, "data-empty", "no usable training row"),
+    "york": (other_label, "schema-mismatch", "unknown class in the 2nd column that the study's schema names"),
+    "hull": (empty, "data-empty", "no row to read"),
 }
 """By site: what befell its texts, the code that the operator reads, and what its administrator reads."""
 

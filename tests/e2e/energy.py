@@ -78,11 +78,11 @@ def test_how_much_of_it_no_meter_measured_is_told(run: Path) -> None:
 
 
 @pytest.mark.long
-def test_every_tune_tells_seconds_memory_and_trained_parameters(run: Path) -> None:
+def test_every_tune_tells_seconds_memory_and_parameters(run: Path) -> None:
     for tune in tunes_of(Result.load(run / "result.json")):
         assert 0 < tune.cost.seconds < 4 * tune.seconds, "four sites train at once"
         assert 20 < tune.cost.memory_mb < 2000, "a mean over the sites, and no sum"
-        assert tune.trained == PARAMETERS
+        assert tune.trained == tune.total == PARAMETERS
 
 
 @pytest.mark.long
@@ -92,7 +92,7 @@ def test_the_command_line_says_it_in_words(run: Path, capsys: pytest.CaptureFixt
     assert "ended: its joules are spent, or another TUNE would probably go beyond them" in said
     assert "in training at its sites" in said
     assert main(["trials", str(run), "1"]) == 0
-    assert f"training: {PARAMETERS} parameters; " in capsys.readouterr().out
+    assert f"training: {PARAMETERS} of {PARAMETERS} parameters; " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_a_language_model_is_tuned_compressed_and_measured(workload: str, tmp_pa
     assert [trial["state"] for trial in result["trials"]] == ["completed", "completed"]
     first, second = (stages(trial) for trial in result["trials"])
     assert first["TUNE"]["counted"]["steps"] > 0
+    assert first["TUNE"]["total_parameters"] >= first["TUNE"]["trained_parameters"] > 0
     assert result["data"]["rows"] > 0
     assert first["TUNE"]["key"] == second["TUNE"]["key"], "two variants of one tuned model"
     (picks,) = result["fronts"].values()

@@ -117,13 +117,17 @@ def test_two_masked_vectors_of_one_input_are_unrelated_and_uniform(tmp_path: Pat
     [(None, "data-missing"), (HEADER.encode(), "data-empty"), (b"age,other\n1,2\n", "schema-mismatch")],
     ids=["missing", "empty", "another schema"],
 )
-def test_unusable_data_is_a_no_with_a_code_and_nothing_else(tmp_path: Path, rows: bytes | None, code: str) -> None:
+def test_unusable_data_is_a_no_with_a_code_and_nothing_else(
+    tmp_path: Path, rows: bytes | None, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async def story() -> None:
         everyone = [rows, *ROWS[1:]]
         async with deployment(tmp_path, study=study_of(Protection()), rows=everyone) as here:
             here.offer_study(here.sites[0])
             decision = await here.coordinator.said(SITES[0], "decision")
             assert (decision.approved, decision.code) == (False, code)
+            assert "; run `autoglm-agent data check` here" in caplog.text
+            assert "dose" not in caplog.text, "no log names a column"
             assert not any(str(tmp_path).encode() in message for message in here.coordinator.heard)
 
     run(story)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,9 @@ from autoglm_agent.command_line import main
 from autoglm_agent.config import Approval, PolicyConfig
 from autoglm_agent.download import Room
 from autoglm_agent.ledger import Ledger
+from autoglm_agent.local import ask
 from autoglm_agent.model_delivery import FileDownload
+from autoglm_agent.model_progress import WatchedDownload
 from autoglm_agent.policy import judge
 from autoglm_coordinator.federation.transport import EndStudy, OfferStudy
 from autoglm_coordinator.service.stream import Grants
@@ -66,6 +69,51 @@ def test_a_model_comes_with_the_approval_and_is_checked(model: ShelvedModel, tmp
     assert shelf.find(model.content).description == model.description
     assert (found.name, found.source) == ("vector", "coordinator")
     assert [path.name for path in (tmp_path / "shelf").iterdir()] == [model.content]
+
+
+def test_a_model_on_its_way_is_shown_by_the_status(model: ShelvedModel, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with deployment(tmp_path, study=study_of(model.content, "coordinator")) as here:
+            here.coordinator.artifacts.update(served(model))
+            rest = here.coordinator.held[model.files["model.safetensors"]] = asyncio.Event()
+            site = here.sites[0]
+            here.offer_study(site)
+            await here.coordinator.holding.wait()
+            status = await asyncio.to_thread(ask, site.state.socket, {"verb": "status"})
+            (told,) = status["preparing"]
+            assert told["study"] == STUDY_ID
+            assert told["step"].startswith("fetching its model: model.safetensors ")
+            rest.set()
+            await here.coordinator.said(site.name, "decision")
+            status = await asyncio.to_thread(ask, site.state.socket, {"verb": "status"})
+            assert status["preparing"] == []
+
+    run(story)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_bytes_that_came_are_logged_every_half_minute(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    part, clock, size = tmp_path / "part", Clock(), 10**7
+    part.write_bytes(bytes(10**6))
+    download = FileDownload("0" * 64, part, Room(size))
+    watched = WatchedDownload(download, study_id=STUDY_ID, name="model.safetensors", clock=clock)
+    assert str(watched) == "model.safetensors 1.0 MB, 0.00 MB/s"
+    watched.begin()
+    with caplog.at_level(logging.INFO, "autoglm_agent.model_progress"):
+        for _ in range(8):
+            clock.now += 10.0
+            watched.add(size, bytes(10**6))
+    assert caplog.messages == [
+        f"study {STUDY_ID}: fetching its model: model.safetensors {share} % of 10.0 MB, 0.10 MB/s" for share in (40, 70)
+    ]
+    assert (watched.offset, watched.complete) == (9 * 10**6, False)
 
 
 def test_a_model_that_was_exchanged_is_refused_and_its_study_with_it(model: ShelvedModel, tmp_path: Path) -> None:

@@ -64,6 +64,9 @@ class SmallCoordinator(agent_pb2_grpc.AgentServiceServicer):
     def __init__(self, authority: Authority) -> None:
         self.authority = authority
         self.artifacts: dict[str, bytes] = {}
+        self.held: dict[str, asyncio.Event] = {}
+        """By artifact: what its rest waits for."""
+        self.holding = asyncio.Event()
         self.inbox: dict[str, asyncio.Queue[pb.AgentMessage]] = defaultdict(asyncio.Queue)
         self.hellos: list[tuple[str, str]] = []
         self.roster: Roster | None = None
@@ -130,6 +133,9 @@ class SmallCoordinator(agent_pb2_grpc.AgentServiceServicer):
     async def Get(self, request: pb.GetRequest, context: Any) -> AsyncIterator[pb.GetChunk]:
         data = self.artifacts[request.sha256]
         yield pb.GetChunk(total=len(data), data=data[request.offset : request.offset + 1000])
+        if request.sha256 in self.held:
+            self.holding.set()
+            await self.held[request.sha256].wait()
         for start in range(request.offset + 1000, len(data), 1000):
             yield pb.GetChunk(data=data[start : start + 1000])
 

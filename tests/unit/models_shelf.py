@@ -190,8 +190,15 @@ REFUSED: dict[str, tuple[Callable[[Path], object], type[UnfitModel], str]] = {
         lambda folder: change(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["t.T", None]}), RemoteCode,
         "-hf",
     ),
-    "ChatGLM": (
-        lambda folder: change(folder / "config.json", model_type="chatglm"), RemoteCode, "zai-org/glm-4-9b-chat-hf",
+    "GLM-4 in its own code": (
+        lambda folder: change(
+            folder / "config.json", model_type="chatglm", num_layers=40, padded_vocab_size=151_552, seq_length=2**13
+        ),
+        RemoteCode, "take its conversion zai-org/glm-4-9b-hf$",
+    ),
+    "ChatGLM 3": (
+        lambda folder: change(folder / "config.json", model_type="chatglm", num_layers=28, padded_vocab_size=65_024),
+        RemoteCode, "ChatGLM 1 to 3 have none there",
     ),
     "a type that nobody knows": (
         lambda folder: change(folder / "config.json", model_type="glm99"), UnknownArchitecture, "glm99",

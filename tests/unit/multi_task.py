@@ -147,7 +147,7 @@ def test_a_site_without_rows_of_a_task_trains_the_others(case: TextCase, tmp_pat
     folder = case.write(tmp_path, 2)
     (folder / "entities.jsonl").unlink()
     lacking = SITE.load(folder, study)
-    assert any("entities" in line and "no usable row" in line for line in lacking.report())
+    assert any("entities" in line and "no row to read" in line for line in lacking.report())
     counted = SITE.constants(lacking, study)
     assert counted[f"{ENTITIES}/rows"] == 0
     assert counted[f"{INTENT}/rows"] == counted["rows"] == counted["classes"].sum() > 0
@@ -163,6 +163,21 @@ def test_a_site_without_rows_of_a_task_trains_the_others(case: TextCase, tmp_pat
     assert scores["entities_f1"].count == parts[0][f"{ENTITIES}/rows"]
     assert scores["intent_accuracy"].count == sum(part[f"{INTENT}/rows"] for part in parts)
     assert scores["entities_mean_site_f1"].mean == pytest.approx(scores["entities_f1"].mean), "of one site"
+
+
+def test_why_all_rows_of_a_task_went_is_told_and_counted(case: TextCase, tmp_path: Path) -> None:
+    study, folder = case.study, case.write(tmp_path, 2)
+    whole = SITE.constants(SITE.load(folder, study), study)
+    (folder / "intent.jsonl").write_text('{"text": "", "label": "red"}\n' * 3 + '{"text": "a", "label": null}\n')
+    data = SITE.load(folder, study)
+    told = "task intent: 4 rows read, none usable for training: 3 empty, 1 unlabelled; the site trains the other tasks"
+    assert told in data.report()
+    counted = SITE.constants(data, study)
+    assert [float(counted[f"dropped/{reason}"]) for reason in ("empty", "unlabelled")] == [3, 1]
+    assert counted["rows_read"] < whole["rows_read"]
+    (folder / "entities.jsonl").write_text("")
+    with pytest.raises(DataEmpty, match="4 rows read, none usable for training: 1 unlabelled, 3 empty"):
+        SITE.load(folder, study)
 
 
 def test_what_is_no_folder_of_these_tasks_is_refused(case: TextCase, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def with_training(result: Result, *, measured: float, modelled: float) -> Result
     """The result after its one TUNE, and nothing else, cost so much."""
     cost = TrainingCost(seconds=81.5, measured=measured, modelled=modelled, memory_mb=412.3)
     trial = result.trial(4)
-    tune = replace(trial.stages[0], cost=cost, trained=9_226)
+    tune = replace(trial.stages[0], cost=cost, trained=9_226, total=22_713_216)
     trials = (replace(trial, stages=(tune,)), result.trial(5))
     return replace(result, trials=trials, study_joules=cost.joules, study_modelled_joules=modelled)
 
@@ -74,7 +74,7 @@ def test_what_training_cost_is_told_with_what_no_meter_measured(
     spent = with_training(result, measured=measured, modelled=modelled)
     line = next(line for line in trial_text(spent.trial(4)).splitlines() if line.startswith("training: "))
     assert line.split("; ") == [
-        "training: 9226 parameters",
+        "training: 9226 of 22713216 parameters",
         "81.5 s at all sites together",
         told,
         "at most 412.3 MB at a site, on average over the sites",
@@ -86,10 +86,12 @@ def test_what_training_cost_is_told_with_what_no_meter_measured(
 
 def test_what_gradients_said_and_a_controller_did_is_told_with_the_trial(result: Result) -> None:
     trial = result.trial(4)
-    counted = {"steps": 40.0, "norm_sum": 20.0, "signal_sum": 0.5, "noise_sum": 64.0, "decisions/follows-batch": 3.0}
+    counted = {"steps": 40.0, "norm_sum": 20.0, "norm_squared_sum": 11.6, "signal_sum": 0.5, "noise_sum": 64.0}
+    counted |= {"curvatures": 4.0, "curvature_sum": 6.0, "decisions/follows-batch": 3.0}
     tune = replace(trial.stages[0], counted={**counted, "decisions/curvature-grew": 0.0})
     lines = trial_text(replace(trial, stages=(tune,))).splitlines()
-    assert "gradients: 40 steps, norm 0.5, noise scale 128 rows" in lines
+    told = "gradients: 40 steps, norm 0.5 (standard deviation 0.2), noise scale 128 rows, curvature 1.5"
+    assert told in lines
     assert "controller: follows-batch 3 times" in lines
     assert StageRecord.from_json(json.loads(json.dumps(tune.to_json()))) == tune
     assert not any(line.startswith(("gradients", "controller")) for line in trial_text(trial).splitlines())

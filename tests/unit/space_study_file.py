@@ -102,6 +102,8 @@ def test_what_yaml_would_let_pass_is_refused(text: str, line: int, reason: str) 
         ),
         ("scale: log,", "scael: log,", "search.tune.server_learning_rate.scael", "is not a key here", "scale"),
         ("[fedadam, fedyogi]}}", "[fedadma]}}", "search.tune.server_learning_rate", "waits for", "fedadam"),
+        ("aggregator: [fedavg,", "aggregator: [fedav,", "search.tune.aggregator", "no aggregator", "fedavg"),
+        ("min: 1e-3, max: 1.0, scale: log,", "min: 0, max: 1.0,", "search.tune.server_learning_rate", "above 0", None),
         ("width: [32, 48, 64]", "widht: [32, 48, 64]", "search.tune.widht", "is no tune parameter", "width"),
         ("accuracy: maximize,", "acuracy: maximize,", "objectives.acuracy", "is no metric", "accuracy"),
         ("accuracy: maximize,", "auroc: maximize,", "objectives.auroc", "two classes", "balanced_accuracy"),

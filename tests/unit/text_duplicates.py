@@ -51,6 +51,20 @@ def test_similarity_is_that_of_sets_whatever_the_case_and_spaces() -> None:
     assert similarity(pieces("三個"), pieces("三個 ")) == 1
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "drop"),
+    [
+        (Example("a text", label=1), Example("a text", label=1), Drop.DUPLICATE),
+        (Example("a text", label=1), Example("a text", label=0), Drop.CONTRADICTION),
+        (Example("a b", words=("a", "b"), tags=("O", "B-x")), Example("a b", words=("a", "b"), tags=("O", "O")),
+         Drop.CONTRADICTION),
+        (Example("a text", reference="yes"), Example("a text", reference="no"), Drop.CONTRADICTION),
+    ],
+)  # fmt: skip
+def test_texts_about_which_people_did_not_agree_are_counted_apart(first: Example, second: Example, drop: Drop) -> None:
+    assert list(duplicate_rows([first, second], EXACT).values()) == [drop]
+
+
 def test_all_near_duplicates_but_one_go_whatever_the_order() -> None:
     rows = [Example(text) for text in texts_with_twins(200, seed=2)]
     found = duplicate_rows(rows, NEAR)

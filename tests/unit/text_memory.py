@@ -14,12 +14,12 @@ from autoglm_core.measurement import Split
 from autoglm_core.space import CategoricalParameter, IntParameter, Parameter, SearchSpace
 from autoglm_core.study_error import StudyError
 from autoglm_core.workload import EstimatesMemory, LocalRound
-from autoglm_workloads.models.memory import PROCESS, TooLittleMemory
+from autoglm_workloads.models.memory import COPIES, PROCESS, TooLittleMemory
 from autoglm_workloads.registry import load_workload
 from autoglm_workloads.text import memory, networks
 from autoglm_workloads.text.tasks.classification import Classification
 from support.text_cases import TEXT_CASES, TextCase, shelf
-from support.text_models import on_shelf
+from support.text_models import minilm, on_shelf
 
 TUNE: Values = {"method": "lora", "batch_size": 16}
 WORKLOAD = load_workload("text-classification")
@@ -84,6 +84,39 @@ def test_a_training_needs_more_the_more_it_reads_at_once(case: TextCase) -> None
     assert isinstance(side, EstimatesMemory)
     small, large = (side.training_bytes(study, {**TUNE, "batch_size": size}) for size in (1, 256))
     assert PROCESS < small < large
+
+
+@pytest.mark.parametrize(
+    ("options", "peak"),
+    [
+        ({}, 0.88),
+        ({"proximal_mu": 0.1}, 1.01),
+        ({"controller": "noise-scale", "accumulation": 2}, 1.24),
+        ({"controller": "noise-scale", "curvature": "differences"}, 1.49),
+        ({"curvature": "hutchinson"}, 1.51),
+        ({"controller": "noise-scale", "curvature": "differences", "proximal_mu": 0.1}, 1.59),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_minilm_needs_what_it_was_measured_to_need_whatever_watches_its_gradients(
+    case: TextCase, tmp_path: Path, options: Values, peak: float
+) -> None:
+    """Peaks in GB of a process on torch 2.13 (CPU, one thread): all weights, batches of one text of 16 tokens."""
+    study = replace(case.study, model_options={"content": minilm(tmp_path).content, "max_length": 16})
+    with on_shelf(tmp_path):
+        tune: Values = {"method": "full", "batch_size": 1, **options}
+        needed = memory.training_bytes(Classification(), study, tune) / 1e9
+    assert peak <= needed <= 1.5 * peak
+
+
+@pytest.mark.parametrize("method", ["prompt", "prefix"])
+def test_longer_prompts_need_more(case: TextCase, method: str) -> None:
+    few, many = (
+        memory.training_bytes(Classification(), case.study, {"method": method, "prompt_length": length})
+        for length in (1, 40)
+    )
+    # Beside the trained numbers themselves, of which a prompt has 39 * 32 more, and a prefix four times as many.
+    assert many - few > 2 * 39 * 32 * 4 * COPIES * 4
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_recomputed_activations_train_the_same(models: TinyModels) -> None:
         assert np.abs(plain - again).max() < 1e-6
 
 
-@pytest.mark.parametrize("architecture", ["bert", "distilbert", "glm4"])
+@pytest.mark.parametrize("architecture", ["bert", "distilbert", "glm4", "gpt2", "opt"])
 def test_dropout_is_the_given_one_everywhere(models: TinyModels, architecture: str) -> None:
     for dropout in (0.0, 0.3):
         network = network_of(models, architecture, Method("head"), dropout=dropout)

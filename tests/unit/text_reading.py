@@ -160,30 +160,31 @@ def file_of(body: str | bytes) -> Callable[[Path], Path]:
 
 WRONG: dict[str, Wrong] = {
     "no file": ("cannot be opened", lambda folder: folder / "absent", schema_of("csv")),
-    "an empty file": ("no usable training row", file_of(""), schema_of("csv")),
-    "an empty folder": ("no usable training row", lambda folder: folder, schema_of("csv")),
+    "an empty file": ("no row to read; check `path`", file_of(""), schema_of("csv")),
+    "an empty folder": ("no row to read; check `path`", lambda folder: folder, schema_of("csv")),
     "no train file": ("no file of the folder is named train",
                       lambda folder: written(folder, "text,label\n", "f/test.csv").parent, schema_of("csv")),
     "a name with two splits": ("holds two of", lambda folder: written(folder, "", "f/train_test.csv").parent,
                                schema_of("csv")),
-    "an unknown label": ("unknown class in column 2 on line 3", file_of(f"text,label\na,1\n{VALUE},{VALUE}\n"),
-                         schema_of("csv")),
+    "an unknown label": ("unknown class in the 2nd column that the study's schema names on line 3",
+                         file_of(f"text,label\na,1\n{VALUE},{VALUE}\n"), schema_of("csv")),
     "another encoding": ("not in the declared encoding on line 2",
                          file_of(f"text,label\n{VALUE} née,1\n".encode("latin-1")), schema_of("csv")),
     "broken JSON": ("not JSON on line 2", file_of('{"text": "a", "label": 1}\n{"text": "' + VALUE),
                     schema_of("jsonl")),
-    "JSON without a key": ("key missing in column 2 on line 1", file_of('{"text": "' + VALUE + '"}\n'),
+    "JSON without a key": ("key missing in the 2nd column that .* on line 1", file_of('{"text": "' + VALUE + '"}\n'),
                            schema_of("jsonl")),
     "half of a letter in JSON": ("half of a surrogate pair on line 1",
                                  file_of(r'{"text": "' + VALUE + r'\ud800", "label": 1}'), schema_of("jsonl")),
     "ragged columns": ("wrong number of cells on line 3", file_of(f"text,label\na,1\n{VALUE}\n"), schema_of("csv")),
     "a quote that never ends": ("not comma-separated", file_of(f'text,label\n"{VALUE},1\n'), schema_of("csv")),
-    "another header": ("not in the header exactly once in column 1", file_of("texts,label\na,1\n"), schema_of("csv")),
+    "another header": ("not in the header exactly once in the 1st column", file_of("texts,label\na,1\n"),
+                       schema_of("csv")),
     "a NUL": ("NUL in a text.* on line 2", file_of(f"text,label\n{VALUE}\0,1\n"), schema_of("csv")),
     "UTF-16 read as UTF-8": ("declared encoding", file_of("text,label\na,1\n".encode("utf-16")), schema_of("csv")),
-    "an unknown split": ("none of train, validation, test in column 3 on line 2",
+    "an unknown split": ("none of train, validation, test in the 3rd column .* on line 2",
                          file_of(f"text,label,part\na,1,{VALUE}\n"), schema_of("csv", split="part")),
-    "a tag without its span": ("tag not of the declared scheme in column 2 on line 5",
+    "a tag without its span": ("tag not of the declared scheme in the 2nd column .* on line 5",
                                file_of(f"a\tO\n\n{VALUE}\tO\nb\tS-town\nc\tI-town\n"), schema_of("conll", tags=TAGS)),
     "an unknown type of span": ("unknown type of span", file_of(f"a\tS-{VALUE}\n"), schema_of("conll", tags=TAGS)),
     "a word without a tag": ("wrong number of cells on line 2", file_of(f"a\tO\n{VALUE}\n"),
@@ -223,6 +224,20 @@ def test_a_gigantic_line_is_refused_before_it_is_read_whole(tmp_path: Path, monk
 
 def test_a_long_document_in_a_cell_is_no_gigantic_line(tmp_path: Path) -> None:
     assert len(read(tmp_path, f'text,label\n"{"ab " * 60_000}",1\nb,0\n', "csv").texts[0]) == 179_999
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"), [("latin-1", "Grüße aus Köln"), ("cp1251", "три дороги"), ("koi8-r", "три дороги")]
+)
+def test_a_utf8_file_that_is_said_to_be_in_another_encoding_is_refused(
+    encoding: str, text: str, tmp_path: Path
+) -> None:
+    body = "text,label\n" + "".join(f"{text} {number},1\n" for number in range(12))
+    with pytest.raises(DataMismatch, match="UTF-8 where the study's schema declares another encoding"):
+        read(tmp_path, body.encode(), "csv", encoding=encoding)
+    assert read(tmp_path, body.encode(encoding), "csv", encoding=encoding).texts[0] == f"{text} 0"
+    few = "text,label\nnée,1\n".encode()
+    assert read(tmp_path, few, "csv", encoding="latin-1").texts == ("nÃ©e",), "one letter may be chance"
 
 
 def test_bytes_outside_the_encoding_drop_their_row_or_become_a_sign(tmp_path: Path) -> None:
@@ -270,6 +285,25 @@ def test_an_empty_site_is_told_apart_from_a_missing_one(tmp_path: Path) -> None:
         read(tmp_path, "text,label\n,1\n", "csv")
     with pytest.raises(DataMissing):
         read_texts(tmp_path / "absent", schema_of("csv"), SPEC)
+
+
+def refusal(folder: Path, body: str, **keys: Any) -> DataEmpty:
+    with pytest.raises(DataEmpty) as caught:
+        read(folder, body, "csv", **keys)
+    return caught.value
+
+
+def test_a_site_whose_rows_are_all_filtered_out_is_told_why(tmp_path: Path) -> None:
+    german = "Der Zug nach Hamburg hat heute wieder einmal eine halbe Stunde Verspätung und niemand weiß warum"
+    body = "text,label\n" + "".join(f"{german} {row},1\n" for row in range(50)) + ",1\na text,\n"
+    error = refusal(tmp_path, body, cleaning={"languages": ["en"]})
+    assert "52 rows read, none usable for training: 50 other language, 1 empty, 1 unlabelled" in error.message
+    assert error.dropped == {"other language": 50, "empty": 1, "unlabelled": 1}
+
+
+def test_a_site_without_training_rows_is_told_where_its_rows_are(tmp_path: Path) -> None:
+    error = refusal(tmp_path, "text,label,part\n,1,test\nb,0,test\na,1,test\n", split="part")
+    assert "3 rows read, none usable for training: 1 empty, 2 of validation and test" in error.message
 
 
 def test_the_schema_of_a_language_model_has_one_class(tmp_path: Path) -> None:

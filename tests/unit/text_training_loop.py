@@ -39,7 +39,7 @@ def moved(**options: Any) -> float:
     return float(np.linalg.norm(trained(**options)[0] - START))
 
 
-@pytest.mark.parametrize(("optimizer", "rate"), [("adamw", 0.01), ("sgd", 0.05), ("lion", 0.003), ("adafactor", 0.3)])
+@pytest.mark.parametrize(("optimizer", "rate"), [("adamw", 0.01), ("sgd", 0.05), ("lion", 0.003), ("adafactor", 0.01)])
 def test_every_optimizer_learns(optimizer: str, rate: float) -> None:
     first = trained(optimizer=optimizer, learning_rate=rate)[1]
     last = trained(optimizer=optimizer, learning_rate=rate, local_epochs=12)[1]

@@ -31,15 +31,19 @@ def test_three_sites_score_like_one() -> None:
     assert "auroc" not in scores
 
 
-def test_auroc_is_close_to_that_of_exact_ranks() -> None:
-    labels = np.random.default_rng(2).integers(0, 2, 400)
-    values = logits(400, 2)
-    values[:, 1] += labels
+@pytest.mark.parametrize(
+    ("rows", "positive", "sure", "prior"),
+    [(400, 0.5, 1, 0), (2000, 0.5, 4, 0), (4000, 0.02, 1, -4), (8000, 0.005, 2, -6)],
+)
+def test_auroc_is_close_to_that_of_exact_ranks(rows: int, positive: float, sure: float, prior: float) -> None:
+    labels = (np.random.default_rng(2).random(rows) < positive).astype(np.int64)
+    values = logits(rows, 2) * sure
+    values[:, 1] += labels * sure + prior
     scores = values[:, 1] - values[:, 0]
     exact = (scores[labels == 1][:, None] > scores[labels == 0][None]).mean()
     auroc = score(count(values, labels), Split.VALIDATION)["auroc"]
     assert auroc.mean == pytest.approx(exact, abs=0.005)
-    assert 0.01 < auroc.standard_error < 0.04
+    assert 0.004 < auroc.standard_error < 0.06
 
 
 def test_a_perfect_score_is_not_certain() -> None:

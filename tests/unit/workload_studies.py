@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from autoglm_coordinator.trials.submission import _check_workload
 from autoglm_core.objective import Direction, Objective
 from autoglm_core.schema import ImageSchema
 from autoglm_core.space import CategoricalParameter, FloatParameter, IntParameter, Parameter, SearchSpace, TiedParameter
 from autoglm_core.study import Study, StudyError
 from autoglm_workloads.errors import UnknownWorkload
+from autoglm_workloads.fitness import check_aggregation
 from autoglm_workloads.registry import load_workload, workload_names
 from support.workload_cases import CASES
 
@@ -20,6 +22,7 @@ IMAGE, LOGISTIC, MLP = CASES["image"], CASES["logistic"], CASES["mlp"]
 def refused(study: Study) -> StudyError:
     with pytest.raises(StudyError) as caught:
         load_workload(study.workload).model_side.check(study)
+        check_aggregation(study)
     return caught.value
 
 
@@ -35,6 +38,9 @@ def test_a_full_space_is_accepted() -> None:
         CategoricalParameter("optimizer", ("sgd", "adam")),
         CategoricalParameter("aggregator", ("fedavg", "fedadam")),
         FloatParameter("server_learning_rate", 1e-3, 1.0),
+        FloatParameter("beta1", 0.0, 0.95),
+        FloatParameter("beta2", 0.9, 0.999),
+        FloatParameter("tau", 1e-4, 1e-2),
         CategoricalParameter("width", (16, 32)),
     )
     deploy = (
@@ -56,12 +62,41 @@ def test_a_full_space_is_accepted() -> None:
         (FloatParameter("momentum", 0.5, 1.0), None),
         (CategoricalParameter("width", (0, 16)), None),
         (CategoricalParameter("width", ("wide",)), None),
+        (CategoricalParameter("rounds", (2, 6)), None),
+        (CategoricalParameter("aggregator", ("fedavg", "fedadm")), "fedadam"),
+        (CategoricalParameter("server_momentun", (0.5, 0.9)), "server_momentum"),
+        (CategoricalParameter("server_nonsense", (1,)), "server_momentum"),
+        (CategoricalParameter("server_momentum", (7,)), None),
+        (FloatParameter("server_learning_rate", 0.0, 1.0), None),
+        (FloatParameter("beta1", 0.5, 1.0), None),
+        (FloatParameter("tau", -1.0, 1.0), None),
     ],
 )
 def test_tune_parameters_must_be_known_and_in_range(parameter: Parameter, nearest: str | None) -> None:
     error = refused(searching(IMAGE.study, tune=(parameter,)))
     assert error.place == ("search", "tune", parameter.name)
     assert error.nearest == nearest
+
+
+def test_a_tied_parameter_is_checked_with_the_values_of_the_other() -> None:
+    tune = (CategoricalParameter("local_epochs", (2,)), TiedParameter("server_momentum", "local_epochs"))
+    assert refused(searching(IMAGE.study, tune=tune)).place == ("search", "tune", "server_momentum")
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        CategoricalParameter("aggregator", ("fedavg", "fedfoo")),
+        CategoricalParameter("server_momentum", (7,)),
+        FloatParameter("beta2", 0.9, 1.0),
+    ],
+    ids=lambda parameter: parameter.name,
+)
+def test_submission_refuses_what_no_aggregator_takes_whatever_the_workload(parameter: Parameter) -> None:
+    study = replace(IMAGE.study, workload="synthetic", model="synthetic", space=SearchSpace((parameter,)))
+    with pytest.raises(StudyError) as caught:
+        _check_workload(replace(study, objectives=(Objective("loss", Direction.MINIMIZE),)))
+    assert caught.value.place == ("search", "tune", parameter.name)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Counters of a classifier, and the rates derived from their sum.
 
 A site counts; nobody averages averages. Per-site accuracy enters as its sum and the sum of its square, which is enough
-for its mean and spread over sites and names no site. AUROC comes from a histogram of scores in 64 bins: rows of one bin
-count as ties, which biases it towards 0.5 by less than a hundredth here; exact ranks cannot be summed.
+for its mean and spread over sites and names no site. AUROC comes from a histogram of the scores, as exact ranks cannot
+be summed: rows of one bin count as ties. The bins are even in log-odds, where rare classes and sure models keep their
+order.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from autoglm_core.measurement import Measurement, Provenance, Split
 from autoglm_workloads.errors import NothingCounted
 from autoglm_workloads.site_figures import FRACTION, count_site, site_fields, site_scores
 
-BINS = 64
+BINS = 256
+SURE = 16.0
+"""Log-odds beyond which scores count as equal."""
 LOSS_CEILING = 64.0
 """A row's loss counts for at most this many nats: a diverged model must be seen to lose, not overflow the ring."""
 METRICS = ("accuracy", "balanced_accuracy", "loss", "mean_site_accuracy", "accuracy_spread")
@@ -62,7 +65,7 @@ def count(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Counters:
         **count_site("accuracy", accuracy),
     }
     if classes == 2:
-        counters["score_histogram"] = _score_histogram(np.exp(log_probabilities[:, 1]), labels)
+        counters["score_histogram"] = _score_histogram(log_probabilities[:, 1] - log_probabilities[:, 0], labels)
     return counters
 
 
@@ -98,9 +101,11 @@ def _log_softmax(logits: Floats) -> Floats:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
-def _score_histogram(scores: Floats, labels: NDArray[np.int64]) -> Floats:
+def _score_histogram(odds: Floats, labels: NDArray[np.int64]) -> Floats:
+    """`(2, BINS)`: rows of each class by the log-odds `(rows,)` of class 1."""
     histogram = np.zeros((2, BINS))
-    np.add.at(histogram, (labels, np.minimum((scores * BINS).astype(np.int64), BINS - 1)), 1.0)
+    places = (np.clip(odds, -SURE, SURE) + SURE) * (BINS / (2 * SURE))
+    np.add.at(histogram, (labels, np.minimum(places.astype(np.int64), BINS - 1)), 1.0)
     return histogram
 
 

@@ -7,6 +7,9 @@ leave the site.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from autoglm_core.errors import AutoglmError, InvalidInput, Kind, NotFound
 
 
@@ -48,31 +51,39 @@ class DataMissing(DataError):
 
 
 class DataEmpty(DataError):
-    """No usable row is left."""
+    """No row is left to train on.
+
+    `rows` were read; `dropped`: how many of them were left out, by the reason. The others are of validation and test.
+    """
 
     code = "data-empty"
 
-    def __init__(self, *, rows: int = 0) -> None:
-        super().__init__(
-            "the data file has no usable training row: check the file and the rows with missing values", rows=rows
-        )
+    def __init__(self, *, rows: int = 0, dropped: Mapping[str, int] = MappingProxyType({})) -> None:
+        counts = {**dropped, "of validation and test": rows - sum(dropped.values())}
+        reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
+        self.rows, self.dropped = rows, dropped
+        read = "1 row" if rows == 1 else f"{rows} rows"
+        self.found = f"{read} read, none usable for training: {reasons}" if rows else "no row to read"
+        change = "give it other rows, or ask for a study that keeps them" if rows else "check `path` in agent.toml"
+        super().__init__(f"{self.found}; {change}", rows=rows, reasons=reasons)
 
 
 class DataMismatch(DataError):
     """The file does not have the form that the study's schema declares.
 
-    `reason` is one of a closed list; `column` counts from 1 in the schema's order, 0 where no single column is to
-    blame; `line` counts from 1 in the file, 0 where the file as a whole is to blame; `part` is train, validation or
-    test where each has a file of its own, behind the study's name of the task where it has several.
+    `reason` is one of a closed list; `column` counts from 1 in the schema's order, which need not be the file's, 0
+    where no single column is to blame; `line` counts from 1 in the file, 0 where the file as a whole is to blame;
+    `part` is train, validation or test where each has a file of its own, behind the study's name of the task where it
+    has several.
     """
 
     code = "data-mismatch"
 
     def __init__(self, *, reason: str, column: int = 0, line: int = 0, part: str = "") -> None:
-        place = (f" in column {column}" if column else "") + (f" on line {line}" if line else "")
-        place += f" of the {part} file" if part else ""
+        place = f" in the {_ordinal(column)} column that the study's schema names" if column else ""
+        place += (f" on line {line}" if line else "") + (f" of the {part} file" if part else "")
         super().__init__(
-            f"the data does not have the study's schema: {reason}{place}; run `autoglm-agent data check` here",
+            f"the data does not have the study's schema: {reason}{place}",
             reason=reason,
             column=column,
             line=line,
@@ -83,6 +94,11 @@ class DataMismatch(DataError):
     def inside(self, part: str) -> DataMismatch:
         """The same, of the file of `part`."""
         return DataMismatch(reason=self.reason, column=self.column, line=self.line, part=part)
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 class ReaderMissing(DataError):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from autoglm_core.configuration import Value, Values
 from autoglm_core.objective import COST_METRICS
-from autoglm_core.space import CategoricalParameter, FloatParameter, IntParameter, Parameter
+from autoglm_core.space import CategoricalParameter, FloatParameter, IntParameter, Parameter, SearchSpace, TiedParameter
 from autoglm_core.study_error import Place, StudyError, nearest
+from autoglm_workloads.aggregator_options import AGGREGATOR_NAMES, AGGREGATORS, AggregatorOptions
 from autoglm_workloads.classification import BINARY_METRICS
 from autoglm_workloads.training_options import OPTION_NAMES
 
@@ -18,9 +20,6 @@ if TYPE_CHECKING:
 QUANTIZATIONS = ("none", "int8-dynamic", "int8-static")
 DEPLOY_NAMES = ("prune", "quantization", "threads")
 TUNE_NAMES = (*OPTION_NAMES, "width")
-COORDINATOR_NAMES = ("aggregator", "rounds")
-COORDINATOR_PREFIX = "server_"
-"""Parameters of the coordinator's aggregator; they pass through a workload unread."""
 
 
 def whole_option(study: Study, tune: Values, name: str, *, default: int) -> int:
@@ -41,20 +40,17 @@ def check_study(study: Study, family: Family) -> None:
     check_known(study.model, family.models, place=("model",), what="model")
     family.check_schema(study)
     family.chain(study, {})
-    for parameter in study.space.tune:
-        _check_tune(study, family, parameter)
+    for name, values in tune_values(study.space).items():
+        _check_tune(study, family, name, values)
     for parameter in study.space.deploy:
         _check_deploy(study, family, parameter)
     for metric in sorted(study.metrics):
         _check_metric(study, family, metric)
 
 
-def _check_tune(study: Study, family: Family, parameter: Parameter) -> None:
-    name = parameter.name
-    if for_aggregator(name):
-        return
-    check_known(name, (*TUNE_NAMES, *COORDINATOR_NAMES), place=("search", "tune", name), what="tune parameter")
-    for value in extremes(parameter):
+def _check_tune(study: Study, family: Family, name: str, values: Iterable[Value]) -> None:
+    check_known(name, (*TUNE_NAMES, *AGGREGATOR_NAMES), place=("search", "tune", name), what="tune parameter")
+    for value in values:
         family.defaults.updated({name: value})
         family.chain(study, {name: value})
 
@@ -81,9 +77,17 @@ def _check_metric(study: Study, family: Family, metric: str) -> None:
     check_known(metric, (*BINARY_METRICS, *COST_METRICS), place=place, what="metric")
 
 
-def for_aggregator(name: str) -> bool:
-    """Whether a parameter of `tune` is the coordinator's alone."""
-    return name in COORDINATOR_NAMES or name.startswith(COORDINATOR_PREFIX)
+def check_aggregation(study: Study) -> None:
+    """Check what the coordinator's aggregators will read, in a study of any workload.
+
+    Raises:
+        StudyError: an aggregator is unknown, or an option of one is out of its range.
+    """
+    for name, values in tune_values(study.space).items():
+        for value in values if name in AGGREGATOR_NAMES else ():
+            if name == "aggregator":
+                check_known(str(value), AGGREGATORS, place=("search", "tune", name), what="aggregator")
+            AggregatorOptions().updated({name: value})
 
 
 def check_known(name: str, known: tuple[str, ...], *, place: Place, what: str) -> None:
@@ -91,6 +95,18 @@ def check_known(name: str, known: tuple[str, ...], *, place: Place, what: str) -
     if name not in known:
         reason = f"{name!r} is no {what} here; there are {', '.join(known)}"
         raise StudyError(place, reason, nearest=nearest(name, known))
+
+
+def tune_values(space: SearchSpace) -> dict[str, tuple[Value, ...]]:
+    """`extremes` of every parameter of `tune` by name; a tied one has those of what it copies."""
+    named = {parameter.name: parameter for parameter in space.tune}
+    return {name: extremes(_copied(parameter, named)) for name, parameter in named.items()}
+
+
+def _copied(parameter: Parameter, named: Mapping[str, Parameter]) -> Parameter:
+    while isinstance(parameter, TiedParameter):
+        parameter = named[parameter.same_as]
+    return parameter
 
 
 def extremes(parameter: Parameter) -> tuple[Value, ...]:

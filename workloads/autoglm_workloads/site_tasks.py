@@ -124,7 +124,7 @@ class SiteTasks:
         outcome, cost = metered(train, watts=meta["watts"])
         delta = np.subtract(outcome.parameters, broadcast, dtype=np.float32)
         counters = site.workload.model_side.train_layout(site.study).encode(outcome.counters)
-        meta = {"weight": outcome.weight, "cost": cost.to_json()}
+        meta = {"weight": outcome.weight, "cost": cost.to_json(), "notes": list(outcome.notes)}
         return meta, [delta.astype("<f4", copy=False).tobytes(), _bytes(counters)]
 
     def evaluate(self, meta: Json, blobs: list[bytes]) -> Answer:

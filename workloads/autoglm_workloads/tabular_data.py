@@ -81,7 +81,7 @@ class TableReader:
         places, rows = self._open(path)
         examples = [example for line, row in rows if (example := self._example(row, places, line)) is not None]
         if not examples:
-            raise DataEmpty(rows=0)
+            raise DataEmpty(rows=len(rows), dropped={"with missing values": len(rows)})
         labels = np.array([example.label for example in examples], np.int64)
         published = [example.split for example in examples if example.split is not None]
         splits = split_rows([example.key for example in examples], labels, spec, published or None)
@@ -119,11 +119,20 @@ class TableReader:
         if inputs is None or label in self.missing:
             return None
         if label not in self.classes:
-            raise DataMismatch(reason="unknown class", line=line)
-        column = self.schema.split_column
-        split = None if column is None else _published(row[places[column]], line)
+            raise self._mismatch("unknown class", self.schema.label.name, line)
+        split = self._split(row, places, line)
         key = "\x1f".join(canonical(row[places[column.name]]) for column in self.schema.columns)
         return _Example(inputs, self.classes[label], key.encode(), split)
+
+    def _split(self, row: Row, places: Mapping[str, int], line: int) -> str | None:
+        column = self.schema.split_column
+        name = None if column is None else row[places[column]].strip().lower()
+        if column is not None and name not in PUBLISHED:
+            raise self._mismatch("split is none of train, validation, test", column, line)
+        return name
+
+    def _mismatch(self, reason: str, column: str, line: int) -> DataMismatch:
+        return DataMismatch(reason=reason, column=self.schema.position(column) + 1, line=line)
 
     def _encode(self, row: Row, places: Mapping[str, int], line: int) -> Array | None:
         """The row's inputs, NaN where a number is to be imputed; None if the row is dropped for a missing value."""
@@ -175,10 +184,3 @@ def _number(cell: str | None, *, place: int, line: int) -> float:
     if not abs(value) <= LARGEST:
         raise DataMismatch(reason="not a finite number", column=place + 1, line=line)
     return value
-
-
-def _published(cell: str, line: int) -> str:
-    name = cell.strip().lower()
-    if name not in PUBLISHED:
-        raise DataMismatch(reason="split is none of train, validation, test", line=line)
-    return name

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Protocol
 
@@ -22,35 +22,9 @@ import numpy as np
 
 from autoglm_coordinator.federation.aggregator_state import AggregatorState
 from autoglm_core.configuration import Values
-from autoglm_core.errors import AutoglmError, InvalidInput, Kind
-from autoglm_core.study_error import nearest
+from autoglm_core.errors import AutoglmError, Kind
 from autoglm_core.workload import Vector, WrongLength
-
-
-class UnknownAggregator(InvalidInput):
-    """No aggregator has that name (`known` lists those there are)."""
-
-    code = "unknown-aggregator"
-
-    def __init__(self, *, name: str) -> None:
-        known = sorted(AGGREGATORS)
-        near = nearest(name, known)
-        hint = f"; did you mean `{near}`?" if near else "."
-        super().__init__(
-            f"unknown aggregator `{name}`{hint} Known: {', '.join(known)}",
-            name=name,
-            nearest=near,
-            known=", ".join(known),
-        )
-
-
-class BadAggregatorOption(InvalidInput):
-    """A server-side parameter of `tune` is outside what the aggregator can use."""
-
-    code = "bad-aggregator-option"
-
-    def __init__(self, *, option: str, value: object, expected: str) -> None:
-        super().__init__(f"search.tune.{option} is {value!r}: it must be {expected}", option=option, expected=expected)
+from autoglm_workloads.aggregator_options import AggregatorOptions
 
 
 class AggregateNotFinite(AutoglmError):
@@ -108,33 +82,6 @@ class ServerOptimizer:
         return moved, after
 
 
-@dataclass(frozen=True)
-class Options:
-    """Hyper-parameters of one rule, from `tune`; defaults are Flower's, but for its momentum of 0, which is FedAvg."""
-
-    server_learning_rate: float = 1.0
-    server_momentum: float = 0.9
-    beta1: float = 0.9
-    beta2: float = 0.99
-    tau: float = 1e-3
-
-
-def _options(tune: Values, *, server_learning_rate: float) -> Options:
-    def read(name: str, default: float, expected: str, holds: Callable[[float], bool]) -> float:
-        value = tune.get(name, default)
-        if isinstance(value, (bool, str)) or not math.isfinite(value) or not holds(value):
-            raise BadAggregatorOption(option=name, value=value, expected=expected)
-        return float(value)
-
-    return Options(
-        server_learning_rate=read("server_learning_rate", server_learning_rate, "above 0", lambda value: value > 0),
-        server_momentum=read("server_momentum", 0.9, "in [0, 1)", lambda value: 0 <= value < 1),
-        beta1=read("beta1", 0.9, "in [0, 1)", lambda value: 0 <= value < 1),
-        beta2=read("beta2", 0.99, "in [0, 1)", lambda value: 0 <= value < 1),
-        tau=read("tau", 1e-3, "above 0", lambda value: value > 0),
-    )
-
-
 def _fedavg(tune: Values) -> Update:
     def update(parameters: Vector, delta: Vector, state: AggregatorState) -> tuple[Vector, AggregatorState]:
         return parameters + delta, AggregatorState()
@@ -143,7 +90,7 @@ def _fedavg(tune: Values) -> Update:
 
 
 def _fedavgm(tune: Values) -> Update:
-    options = _options(tune, server_learning_rate=1.0)
+    options = AggregatorOptions().updated(tune)
     rate, decay = np.float32(options.server_learning_rate), np.float32(options.server_momentum)
 
     def update(parameters: Vector, delta: Vector, state: AggregatorState) -> tuple[Vector, AggregatorState]:
@@ -157,7 +104,7 @@ SecondMoment = Callable[[Vector, Vector], Vector]
 """(previous second moment, squared delta) -> second moment; all `(n,)` float32."""
 
 
-def _adaptive(options: Options, second: SecondMoment, rate: Callable[[int], np.floating]) -> Update:
+def _adaptive(options: AggregatorOptions, second: SecondMoment, rate: Callable[[int], np.floating]) -> Update:
     first_decay = np.float32(options.beta1)
     first_gain, tau = np.float32(1 - options.beta1), np.float32(options.tau)
 
@@ -173,7 +120,7 @@ def _adaptive(options: Options, second: SecondMoment, rate: Callable[[int], np.f
 
 
 def _fedadam(tune: Values) -> Update:
-    options = _options(tune, server_learning_rate=0.1)
+    options = AggregatorOptions(server_learning_rate=0.1).updated(tune)
     decay, gain = np.float32(options.beta2), np.float32(1 - options.beta2)
 
     def rate(number: int) -> np.floating:
@@ -185,7 +132,7 @@ def _fedadam(tune: Values) -> Update:
 
 
 def _fedyogi(tune: Values) -> Update:
-    options = _options(tune, server_learning_rate=0.01)
+    options = AggregatorOptions(server_learning_rate=0.01).updated(tune)
     gain = np.float32(1 - options.beta2)
     return _adaptive(
         options,
@@ -196,9 +143,7 @@ def _fedyogi(tune: Values) -> Update:
 
 def _fedadagrad(tune: Values) -> Update:
     # Flower's and the paper's Adagrad have no first moment.
-    options = _options(
-        {"beta1": 0.0, **{name: tune[name] for name in tune if name != "beta1"}}, server_learning_rate=0.1
-    )
+    options = replace(AggregatorOptions(server_learning_rate=0.1).updated(tune), beta1=0.0)
     return _adaptive(
         options, lambda previous, squared: previous + squared, lambda number: np.float32(options.server_learning_rate)
     )
@@ -223,10 +168,7 @@ def load_aggregator(tune: Values) -> Aggregator:
     ones). FedAvg has none: a server learning rate without momentum is `fedavgm` with `server_momentum: 0`.
 
     Raises:
-        UnknownAggregator: no such name.
-        BadAggregatorOption: a hyper-parameter is out of range.
+        StudyError: no such name, or a hyper-parameter is out of range.
     """
-    name = str(tune.get("aggregator", "fedavg"))
-    if name not in AGGREGATORS:
-        raise UnknownAggregator(name=name)
+    name = AggregatorOptions().updated(tune).aggregator
     return ServerOptimizer(name=name, update=AGGREGATORS[name](tune))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from autoglm_coordinator.federation.aggregators import load_aggregator
 from autoglm_coordinator.federation.blame import SitesBarred
 from autoglm_coordinator.sampler.registry import check_sampler
 from autoglm_core.errors import Conflict, InvalidInput, NotFound
 from autoglm_core.privacy.ring import levels_for
 from autoglm_core.protection import fewest_survivors, minimum_cohort
-from autoglm_core.space import CategoricalParameter
 from autoglm_core.study_metrics import check_metrics
+from autoglm_workloads.fitness import check_aggregation
 from autoglm_workloads.models.needed import needed_model
 from autoglm_workloads.registry import load_workload
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from autoglm_coordinator.federation.blame import Blames
     from autoglm_coordinator.federation.fleet import Fleet
     from autoglm_core.canonical import Json
-    from autoglm_core.configuration import Value
     from autoglm_core.privacy.roster import Roster
     from autoglm_core.study import Study
 
@@ -152,8 +150,7 @@ def _check_workload(study: Study) -> None:
     workload.model_side.check(study)
     check_metrics(study, workload.model_side.metrics(study))
     check_sampler(study)
-    for name in aggregators_of(study):
-        load_aggregator({"aggregator": name})
+    check_aggregation(study)
     dimension = workload.model_side.layout(study, study.reference_configuration.tune).size
     if study.protection.random_k * dimension < 1:
         raise ProtectionUnmet(
@@ -191,12 +188,6 @@ def check_protection(study: Study, roster: Roster, *, sites: int) -> None:
             f"weights, and {FEWEST_LEVELS} are the fewest",
             change="ask for 32",
         )
-
-
-def aggregators_of(study: Study) -> list[Value]:
-    """Every aggregator that the study's space may ask for."""
-    named = [parameter for parameter in study.space.tune if parameter.name == "aggregator"]
-    return [value for parameter in named if isinstance(parameter, CategoricalParameter) for value in parameter.choices]
 
 
 def require_accepted(roster: Roster, sites: Iterable[str], accepted: Iterable[str]) -> None:

@@ -33,7 +33,7 @@ from autoglm_core.privacy.session_spec import Purpose
 from autoglm_core.task import ManifestItem
 from autoglm_core.training_cost import TrainingCost
 from autoglm_core.trial import StageName, StageRecord
-from autoglm_core.workload import Vector
+from autoglm_core.workload import CountsParameters, Vector
 
 LOG = logging.getLogger(__name__)
 ITEM = "model"
@@ -45,8 +45,8 @@ class Tuned:
     """A TUNE at a rung.
 
     `parameters`: artifact of the weights; `validation`: the received model's; `bytes`: that all sites sent and received
-    up to here, and `seconds` that it took; `cost`: of training at the sites; `trained`: parameters that it moves;
-    `counted`: as in `StageRecord`; `cached`: it lay in the store.
+    up to here, and `seconds` that it took; `cost`: of training at the sites; `trained`: parameters that it moves,
+    of the network's `total`; `counted`: as in `StageRecord`; `cached`: it lay in the store.
     """
 
     key: str
@@ -58,6 +58,7 @@ class Tuned:
     seconds: float
     cost: TrainingCost
     trained: int
+    total: int
     counted: Mapping[str, float]
     cached: bool = False
 
@@ -72,13 +73,14 @@ class Tuned:
             "seconds": self.seconds,
             "cost": self.cost.to_json(),
             "trained": self.trained,
+            "total": self.total,
             "counted": dict(self.counted),
         }
 
     @classmethod
     def from_json(cls, key: str, value: Json) -> Tuned:
         """Inverse of `to_json`, of what lay in the store."""
-        names = ("parameters", "rounds", "dropped", "bytes", "seconds", "trained", "counted")
+        names = ("parameters", "rounds", "dropped", "bytes", "seconds", "trained", "total", "counted")
         figures = {name: value[name] for name in names}
         validation, cost = measurements_from_json(value["validation"]), TrainingCost.from_json(value["cost"])
         return cls(key, validation=validation, cost=cost, **figures, cached=True)
@@ -96,6 +98,7 @@ class Tuned:
             bytes=self.bytes,
             cost=self.cost,
             trained=self.trained,
+            total=self.total,
             counted=self.counted,
         )
 
@@ -232,12 +235,19 @@ class Tuning:
             seconds=round(seconds, 3),
             cost=TrainingCost.of_rounds(entry.cost for entry in rounds),
             trained=trained,
+            total=self._total_parameters(trained),
             counted=counted_in(rounds),
         )
         kind = "TUNE" if record.round == self._context.study.rounds else "RUNG"
         key = rung_key(self.key, record.round)
         await store.put_stage(kind, key, tuned.to_json(), session_id=outcome.session_id)
         return tuned
+
+    def _total_parameters(self, trained: int) -> int:
+        side = self._context.workload.model_side
+        if not isinstance(side, CountsParameters):
+            return trained
+        return side.total_parameters(self._context.study, self._configuration.tune)
 
     async def _below(self, rung: int) -> Json | None:
         """What is stored of the rung below."""

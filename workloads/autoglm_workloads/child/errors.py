@@ -13,8 +13,14 @@ class ChildDied(AutoglmError):
 
     def __init__(self, *, task: str, exit: int) -> None:
         cause = f"signal {-exit}" if exit < 0 else f"status {exit}"
-        hint = "; signal 9 is often the kernel's answer to memory that ran out" if exit == -9 else ""
+        hint = _SIGNALS.get(-exit, "")
         super().__init__(f"the child process ended with {cause} during {task}{hint}", task=task, exit=exit)
+
+
+_SIGNALS = {
+    6: "; with signal 6 a library ends a process that [limits] memory_gb gives no more memory",
+    9: "; signal 9 is often the kernel's answer to memory that ran out",
+}
 
 
 class TaskTimedOut(AutoglmError):
@@ -25,7 +31,8 @@ class TaskTimedOut(AutoglmError):
 
     def __init__(self, *, task: str, seconds: float) -> None:
         super().__init__(
-            f"{task} did not finish within {seconds:g} s; allow more time or ask for less work",
+            f"{task} did not finish within {seconds:g} s and there is nothing to set: give it less to read or to "
+            "compute, or more processor",
             task=task,
             seconds=seconds,
         )
@@ -74,7 +81,10 @@ class ChildOutOfMemory(AutoglmError):
 
 
 EXTRA_TRAIN = frozenset(
-    {"onnxruntime", "peft", "psutil", "pyarrow", "safetensors", "tokenizers", "torch", "transformers"}
+    {
+        *("huggingface_hub", "onnxruntime", "peft", "psutil", "py3langid", "pyarrow", "safetensors"),
+        *("tokenizers", "torch", "transformers"),
+    }
 )
 """What a task may import that only the extra [train] installs."""
 

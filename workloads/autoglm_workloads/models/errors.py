@@ -20,9 +20,11 @@ class ModelMissing(NotFound):
     def __init__(self, *, content: str, source: str = "", program: str = "autoglm-agent") -> None:
         fetched = source[4:] if source.startswith("hub:") else "NAME@REVISION"
         other = "" if source.startswith("hub:") else f" or `{program} models add FOLDER`"
+        change = f"run `{program} models fetch {fetched}`{other} on that machine"
+        if source == "coordinator" and program == "autoglm-agent":
+            change = "it comes from the coordinator once the study is approved; rows can be checked then"
         super().__init__(
-            f"model {content[:12]} is not on {_SHELVES.get(program, 'this')} shelf: "
-            f"run `{program} models fetch {fetched}`{other} on that machine",
+            f"model {content[:12]} is not on {_SHELVES.get(program, 'this')} shelf: {change}",
             content=content,
             source=source,
             program=program,
@@ -111,12 +113,16 @@ class RemoteCode(UnfitModel):
     code = "remote-code"
 
     def __init__(self, *, architecture: str, conversion: str) -> None:
-        instead = (
-            f"take its conversion {conversion}" if conversion else "take a conversion to transformers' own classes"
-        )
+        instead = "take a conversion to transformers' own classes (a repository whose name ends in -hf)"
+        if conversion:
+            instead = f"take its conversion {conversion}"
+        elif architecture == "chatglm":
+            instead = (
+                "of GLM-4 take the conversion (zai-org/glm-4-9b-chat-hf or -hf, -chat-1m-hf); ChatGLM 1 to 3 have none "
+                "there, so take another model"
+            )
         super().__init__(
-            f"{architecture or 'this model'} asks for code of its own repository, which is never run here: {instead} "
-            "(a repository whose name ends in -hf)",
+            f"{architecture or 'this model'} asks for code of its own repository, which is never run here: {instead}",
             architecture=architecture,
             conversion=conversion,
         )

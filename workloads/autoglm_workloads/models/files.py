@@ -34,8 +34,15 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 OPTIONAL = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".msgpack")
-CONVERSIONS: Mapping[str, str] = {"chatglm": "zai-org/glm-4-9b-chat-hf"}
-"""Model types of repositories with code of their own, and where the same model is in transformers' classes."""
+CHATGLM = "chatglm"
+"""Model type of repositories of ChatGLM and of the first GLM-4, whose code is their own."""
+GLM4_LAYERS, GLM4_WORDS = 40, 151_552
+CONVERSIONS: Mapping[int, str] = {
+    2**13: "zai-org/glm-4-9b-hf",
+    2**17: "zai-org/glm-4-9b-chat-hf",
+    2**20: "zai-org/glm-4-9b-chat-1m-hf",
+}
+"""The same GLM-4 in transformers' classes, by its `seq_length`."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 MOST_FILES = 256
@@ -141,13 +148,21 @@ def refuse_code(folder: Path, names: list[str]) -> None:
     architecture = config.get("model_type")
     if not isinstance(architecture, str) or not NAME.fullmatch(architecture):
         raise BadModelConfig(reason="it names no model_type")
-    if architecture in CONVERSIONS:
-        raise RemoteCode(architecture=architecture, conversion=CONVERSIONS[architecture])
+    if architecture == CHATGLM:
+        raise RemoteCode(architecture=architecture, conversion=_conversion(config))
     for name in (CONFIG, "tokenizer_config.json"):
         if name in names and read_json(folder / name).get("auto_map"):
             raise RemoteCode(architecture=architecture, conversion="")
     if config.get("quantization_config"):
         raise BadModelConfig(reason="its weights are quantized; take the repository that it was quantized from")
+
+
+def _conversion(config: Json) -> str:
+    """Of a `chatglm` model; empty where there is none."""
+    if (config.get("num_layers"), config.get("padded_vocab_size")) != (GLM4_LAYERS, GLM4_WORDS):
+        return ""
+    length = config.get("seq_length")
+    return CONVERSIONS.get(length, "") if isinstance(length, int) else ""
 
 
 def check_header(path: Path) -> None:

@@ -34,6 +34,11 @@ RECOMPUTED_BLOCKS = 3
 """Blocks in memory where each is computed again for its backward pass: those two, and its gradients."""
 FORWARD_ONLY = frozenset({"head"})
 """Methods that send no gradient into the blocks."""
+UNADAPTED = FORWARD_ONLY | {"full", "prompt", "prefix"}
+"""Methods that add nothing to the outcome of a map."""
+JOINED = 4
+"""Vectors of the hidden size for each key that attention sees behind a learned prefix: the key and the value, joined,
+and both once more where dropout keeps attention from its fused kernel."""
 
 
 class TooLittleMemory(AutoglmError):
@@ -67,6 +72,9 @@ def estimate(
     method: str,
     language: bool = False,
     checkpointing: bool = False,
+    learned: int = 0,
+    copies: int = COPIES,
+    second_graph: bool = False,
 ) -> int:
     """Bytes that one training takes in its process.
 
@@ -78,28 +86,38 @@ def estimate(
         method: `full`, `head`, or any other that trains a part of the blocks.
         language: whether the language head is used: logits of the whole vocabulary for each token.
         checkpointing: whether blocks keep their inputs alone and are computed again for the backward pass.
+        learned: vectors that `prompt` puts before the text, or keys that `prefix` puts before its keys.
+        copies: of each trained number.
+        second_graph: whether the backward pass is differentiated in its turn: recomputed blocks are then kept, too.
     """
     skeleton = (description.language if language else None) or description.backbone
+    length, before = (length + learned, 0) if method == "prompt" else (length, learned)
     tokens = batch * length
-    kept = description.layers
+    kept = description.layers * (2 if second_graph else 1)
     if method in FORWARD_ONLY:
         kept = FORWARD_BLOCKS
-    elif checkpointing:
+    elif checkpointing and not second_graph:
         kept = RECOMPUTED_BLOCKS
     inputs = tokens * description.layers * description.hidden_size if checkpointing else 0
-    copies = 1 if method in {"full", *FORWARD_ONLY} else 1 + ADAPTED
-    blocks = kept * _block(description, skeleton, batch=batch, length=length, copies=copies)
+    outcomes = 1 if method in UNADAPTED else 1 + ADAPTED
+    block = _block(description, skeleton, length=length, outcomes=outcomes) + _prefix(description, length, before)
     logits = 4 * tokens * description.vocabulary if language else 0
-    return PROCESS + int(FLOAT * (skeleton.parameters + COPIES * trainable + blocks + inputs + logits))
+    numbers = skeleton.parameters + copies * trainable + batch * kept * block + inputs + logits
+    return PROCESS + int(FLOAT * numbers)
 
 
-def _block(description: Description, skeleton: Skeleton, *, batch: int, length: int, copies: int) -> float:
-    """Numbers that one block keeps of a batch for the backward pass; `copies` of what each of its maps gives."""
+def _block(description: Description, skeleton: Skeleton, *, length: int, outcomes: int) -> float:
+    """Numbers that one block keeps of a text for the backward pass; `outcomes`: copies of what each map gives."""
     inside = {*skeleton.attention, *skeleton.feed_forward}
     maps = [entry for entry in skeleton.linears if entry.name in inside]
-    widths = sum(entry.inputs + copies * entry.outputs for entry in maps) / description.layers
-    scores = SCORES * description.heads * length * length
-    return batch * (length * (widths + STATES * description.hidden_size) + scores)
+    widths = sum(entry.inputs + outcomes * entry.outputs for entry in maps) / description.layers
+    return length * (widths + STATES * description.hidden_size) + SCORES * description.heads * length * length
+
+
+def _prefix(description: Description, length: int, before: int) -> float:
+    """What it keeps more where `before` learned keys stand before those of the text."""
+    joined = JOINED * description.hidden_size * (length + before) if before else 0
+    return joined + SCORES * description.heads * length * before
 
 
 def allowed_memory() -> int | None:

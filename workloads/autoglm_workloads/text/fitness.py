@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from autoglm_core.configuration import Value
+from autoglm_core.configuration import Value, Values
 from autoglm_core.objective import COST_METRICS
-from autoglm_core.space import Parameter
+from autoglm_core.parameter import among
+from autoglm_core.space import Parameter, Part, SearchSpace
 from autoglm_core.study_error import StudyError
-from autoglm_workloads.fitness import COORDINATOR_NAMES, check_known, extremes, for_aggregator
+from autoglm_core.text_schema import TextSchema
+from autoglm_core.text_target import TagColumn, TextLabel
+from autoglm_workloads.aggregator_options import AGGREGATOR_NAMES
+from autoglm_workloads.fitness import check_known, extremes, tune_values
 from autoglm_workloads.models.errors import ModelMissing
 from autoglm_workloads.text.layout import longest_text, text_layout
 from autoglm_workloads.text.model_options import model_options, text_model
@@ -18,9 +23,12 @@ from autoglm_workloads.text.tuning_options import METHOD_NAMES, Method
 
 if TYPE_CHECKING:
     from autoglm_core.study import Study
+    from autoglm_workloads.models.description import Description
     from autoglm_workloads.text.tasks.api import TextTask
 
 QUANTIZATIONS = ("none", "int8-dynamic")
+SIZES = {"lora": ("lora_targets", "lora_rank"), "adapter": ("adapter_after",), "prompt": ("prompt_length",)}
+"""What beside the method decides whether it fits a model."""
 
 
 def check_text_study(study: Study, task: TextTask) -> None:
@@ -30,57 +38,88 @@ def check_text_study(study: Study, task: TextTask) -> None:
         StudyError: names the first place that does not fit.
     """
     task.check(study)
-    for parameter in study.space.tune:
-        _check_tune(study, task, parameter)
+    for name, values in tune_values(study.space).items():
+        _check_tune(study, task, name, values)
     for parameter in study.space.deploy:
         _check_deploy(study, task, parameter)
     for metric in sorted(study.metrics):
         named = any(objective.metric == metric for objective in study.objectives)
         place = ("objectives", metric) if named else ("constraints",)
         check_known(metric, (*task.names(study).metrics, *COST_METRICS), place=place, what="metric")
-    _check_fit(study, task, {})
-    _check_length(study)
+    _check_methods(study, task)
 
 
-def _check_tune(study: Study, task: TextTask, parameter: Parameter) -> None:
-    name = parameter.name
-    if for_aggregator(name):
-        return
-    names = task.names(study)
-    known = (*METHOD_NAMES, *OPTION_NAMES, *names.tune, *names.losses, *COORDINATOR_NAMES)
-    check_known(name, known, place=("search", "tune", name), what="tune parameter")
-    for value in extremes(parameter):
-        TextOptions().updated({name: value})
+def _check_tune(study: Study, task: TextTask, name: str, values: Iterable[Value]) -> None:
+    names, place = task.names(study), ("search", "tune", name)
+    known = (*METHOD_NAMES, *OPTION_NAMES, *names.tune, *names.losses, *AGGREGATOR_NAMES)
+    check_known(name, known, place=place, what="tune parameter")
+    for value in values:
+        options = TextOptions().updated({name: value})
+        Method().updated({name: value})
+        if options.class_weights != "none" and not _has_classes(study):
+            raise StudyError(place, f"must be none in {study.workload}: its texts have no classes")
         task.check_values(study, {name: value}, {})
-        _check_fit(study, task, {name: value})
 
 
-def _check_fit(study: Study, task: TextTask, tune: dict[str, Value]) -> None:
-    """That each method fits the model. `autoglm check` may run where the model is not: submission asks again."""
-    method = Method().updated(tune)
+def _has_classes(study: Study) -> bool:
+    """Whether rows, or tokens, have classes whose weights a loss may take; next tokens have none."""
+    return not isinstance(study.schema, TextSchema) or isinstance(study.schema.target, TextLabel | TagColumn)
+
+
+def _check_methods(study: Study, task: TextTask) -> None:
+    """That each method, as it may be chosen, fits the model, and texts of `max_length` tokens beside its prompt.
+
+    `autoglm check` may run where the model is not: submission asks again.
+    """
     try:
         description = text_model(study).description
     except ModelMissing:
         return
-    text_layout(description, method, heads_of(task, study, tune))
+    for tune in _chosen_methods(study.space):
+        method = Method().updated(tune)
+        text_layout(description, method, heads_of(task, study, tune))
+        _check_length(description, method, max_length=model_options(study).max_length)
 
 
-def _check_length(study: Study) -> None:
-    """That texts of `max_length` tokens fit, beside the longest prompt that the space has learned before them."""
-    try:
-        description = text_model(study).description
-    except ModelMissing:
-        return
-    values = {parameter.name: extremes(parameter) for parameter in study.space.tune}
-    methods = values.get("method", (Method.method,))
-    prompts = values.get("prompt_length", (Method.prompt_length,))
-    combined = [{"method": method, "prompt_length": prompt} for method in methods for prompt in prompts]
-    longest = min(longest_text(description, Method().updated(tune)) for tune in combined)
-    if model_options(study).max_length > longest:
+def _check_length(description: Description, method: Method, *, max_length: int) -> None:
+    longest = longest_text(description, method)
+    if max_length > longest:
         taken = description.positions - longest
         beside = f", and a learned prompt takes {taken} of them" if taken else ""
         reason = f"must be at most {longest}: the model has {description.positions} positions{beside}"
         raise StudyError(("model", "options", "max_length"), reason)
+
+
+def _chosen_methods(space: SearchSpace) -> Iterator[Values]:
+    """Each method that may be chosen, with the values beside it that decide whether it fits a model."""
+    for chosen in _combined(space, ("method",), {}):
+        yield from _combined(space, SIZES.get(Method().updated(chosen).method, ()), chosen)
+
+
+def _combined(space: SearchSpace, names: Collection[str], chosen: Values) -> Iterator[Values]:
+    """`chosen` with extremes of the parameters `names`, in every combination that conditions allow.
+
+    A condition on a parameter that is in none of both may hold and may not.
+    """
+    combined, values = [chosen], tune_values(space)
+    told = frozenset((*chosen, *names))
+    for parameter in space.ordered(Part.TUNE):
+        if parameter.name in names:
+            own = [{parameter.name: value} for value in values[parameter.name]]
+            combined = [{**known, **more} for known in combined for more in _possible(parameter, own, known, told)]
+    yield from combined
+
+
+def _possible(parameter: Parameter, own: Sequence[Values], known: Values, told: Collection[str]) -> Iterator[Values]:
+    """`own` values where `parameter` may be active beside `known`, and none where it may not; `told`: as in both."""
+    conditions = [condition for condition in parameter.when if condition.parameter in told]
+    active = all(
+        condition.parameter in known and among(known[condition.parameter], condition.values) for condition in conditions
+    )
+    if active:
+        yield from own
+    if not active or len(conditions) < len(parameter.when):
+        yield {}
 
 
 def _check_deploy(study: Study, task: TextTask, parameter: Parameter) -> None:

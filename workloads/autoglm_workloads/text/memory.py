@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoglm_workloads.models.memory import (
+    COPIES,
     FLOAT,
     TooLittleMemory,
     allowed_memory,
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
     from autoglm_core.configuration import Values
     from autoglm_core.study import Study
     from autoglm_workloads.text.tasks.api import TextTask
+
+
+MEASURED = 4
+"""Further copies of each trained number while gradients are measured: their sum over a window, that of a batch alone,
+and those of the step before and after it."""
+CURVED = 4
+"""And where the curvature is, too: by `differences` the weights before and after a step, the step, and two gradients;
+by `hutchinson` a gradient with its graph, signs and second derivatives. One takes the place of the step's gradient."""
+PULLED = 2
+"""And with `proximal_mu`: what weights are pulled to, and the pull."""
 
 
 def training_bytes(task: TextTask, study: Study, tune: Values, *, longest: int | None = None) -> int:
@@ -43,6 +54,7 @@ def require_room_to_load(task: TextTask, study: Study, tune: Values) -> None:
 
 def _needed(task: TextTask, study: Study, tune: Values, *, batch: int, length: int) -> int:
     description, method, heads = text_model(study).description, Method().updated(tune), heads_of(task, study, tune)
+    options = TextOptions().updated(tune)
     return estimate(
         description,
         trainable=text_layout(description, method, heads).size,
@@ -50,8 +62,18 @@ def _needed(task: TextTask, study: Study, tune: Values, *, batch: int, length: i
         length=length,
         method=method.method,
         language=any(head.kind == "language" for head in heads.values()),
-        checkpointing=TextOptions().updated(tune).checkpointing,
+        checkpointing=options.checkpointing,
+        learned=method.prompt_length if method.method in ("prompt", "prefix") else 0,
+        copies=COPIES + _kept_copies(options),
+        second_graph=options.curvature == "hutchinson",
     )
+
+
+def _kept_copies(options: TextOptions) -> int:
+    """Of each trained number, beside those of every training."""
+    measured = MEASURED if options.controller != "off" or options.curvature != "off" else 0
+    curved = CURVED if options.curvature != "off" else 0
+    return measured + curved + (PULLED if options.proximal_mu else 0)
 
 
 def _kept_bytes(task: TextTask, study: Study, tune: Values) -> int:

@@ -31,7 +31,7 @@ from autoglm_workloads.text.layout import text_layout, text_skeleton
 from autoglm_workloads.text.methods import method_layout
 from autoglm_workloads.text.model_options import model_options, text_model
 from autoglm_workloads.text.networks import heads_of, network_of, study_seed
-from autoglm_workloads.text.sizes import BESIDE, parameter_counts
+from autoglm_workloads.text.sizes import BESIDE, ParameterCounts, parameter_counts
 from autoglm_workloads.text.tasks.api import TextTask
 from autoglm_workloads.text.training.adaptive.tally import statistics_layout
 from autoglm_workloads.text.tuning_options import Method
@@ -106,9 +106,11 @@ class TextModelSide:
 
     def exact_figures(self, study: Study, configuration: Configuration) -> dict[str, float]:
         """Parameters; how large a file is shows once it is made."""
-        heads = heads_of(self.task, study, configuration.tune)
-        counts = parameter_counts(text_model(study).description, Method().updated(configuration.tune), heads)
-        return {"parameters": float(counts.answering)}
+        return {"parameters": float(self._counts(study, configuration.tune).answering)}
+
+    def total_parameters(self, study: Study, tune: Values) -> int:
+        """The pretrained model's, the method's and the heads'."""
+        return self._counts(study, tune).total
 
     def companions(self, study: Study) -> dict[str, bytes]:
         """The tokenizer of the study's model.
@@ -164,6 +166,10 @@ class TextModelSide:
         description, length = text_model(study).description, model_options(study).max_length
         ids = generator(b"probe", "tokens").integers(0, description.vocabulary, (rows, length), np.int64)
         return np.where(ids == description.pad, (description.pad + 1) % description.vocabulary, ids)
+
+    def _counts(self, study: Study, tune: Values) -> ParameterCounts:
+        heads = heads_of(self.task, study, tune)
+        return parameter_counts(text_model(study).description, Method().updated(tune), heads)
 
     def _graph_key(self, study: Study, tune: Values) -> str:
         """Hash of all that the exported graph depends on, its weights left out."""

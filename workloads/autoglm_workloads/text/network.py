@@ -22,7 +22,7 @@ from autoglm_workloads.text.errors import OtherModules, TextTooLong
 from autoglm_workloads.text.heads import HeadSpec
 from autoglm_workloads.text.layout import longest_text, text_skeleton, trained_tensors
 from autoglm_workloads.text.merging import Merged, MergedTasks, merged_body
-from autoglm_workloads.text.methods import BACKBONE
+from autoglm_workloads.text.methods import BACKBONE, Start
 from autoglm_workloads.text.reading import attended, pooled, run, side_by_side
 from autoglm_workloads.text.training.crf import Chain
 from autoglm_workloads.text.training.job import DepthParameter
@@ -30,6 +30,11 @@ from autoglm_workloads.text.training.job import DepthParameter
 if TYPE_CHECKING:
     from autoglm_workloads.models.shelf import ShelvedModel
     from autoglm_workloads.text.tuning_options import Method
+
+
+DROPOUT_WORDS = ("dropout", "pdrop")
+"""In the name of a number that a module drops with itself, as transformers names them: `dropout` in OPT,
+`attention_dropout`, `attn_pdrop`. A `layerdrop`, which leaves out whole layers, is not one of them."""
 
 
 def build(
@@ -123,7 +128,13 @@ class Network(nn.Module):  # type: ignore[misc]
     def depth_parameters(self) -> tuple[DepthParameter, ...]:
         """What is trained, for the training loop."""
         return tuple(
-            DepthParameter(tensor.spec.name, self._trained[tensor.spec.name], tensor.depth, tensor.head)
+            DepthParameter(
+                tensor.spec.name,
+                self._trained[tensor.spec.name],
+                tensor.depth,
+                tensor.head,
+                factors=tensor.start is Start.ONES,
+            )
             for tensor in self._tensors
         )
 
@@ -212,6 +223,12 @@ def _frozen(body: Any, dropout: float) -> Any:
     for module in body.modules():
         if isinstance(module, nn.Dropout):
             module.p = dropout
-        elif isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = dropout
+        for name in _dropout_numbers(module):
+            setattr(module, name, dropout)
     return body
+
+
+def _dropout_numbers(module: nn.Module) -> list[str]:
+    """Names of the numbers that `module` drops with itself; a switch such as `token_dropout` is none."""
+    named = [name for name in vars(module) if any(word in name for word in DROPOUT_WORDS)]
+    return [name for name in named if type(getattr(module, name)) in (int, float)]

@@ -89,7 +89,7 @@ class TextSiteSide:
             )
         )
         counters = {"loss_sum": np.array(fitted.loss_sum), "units": np.array(float(fitted.units))}
-        return TrainOutcome(network.vector(), int(rows.size), {**counters, **fitted.counters()})
+        return TrainOutcome(network.vector(), int(rows.size), {**counters, **fitted.counters()}, fitted.notes)
 
     def evaluate(
         self, data: Prepared, study: Study, tune: Values, parameters: Vector, constants: Counters, split: Split

@@ -41,9 +41,9 @@ def read_arrow(path: Path, schema: TextSchema, columns: Sequence[str]) -> Iterat
     with file:
         try:
             yield from _records(file, schema.format, columns)
-        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
             what = "Parquet" if schema.format is TextFormat.PARQUET else "Arrow"
-            raise DataMismatch(reason=f"not a sound {what} file") from error
+            raise DataMismatch(reason=f"not a sound {what} file, or a text in it that is not UTF-8") from error
 
 
 def _records(file: Any, form: TextFormat, columns: Sequence[str]) -> Iterator[Record]:

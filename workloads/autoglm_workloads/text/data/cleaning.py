@@ -42,6 +42,8 @@ class Drop(StrEnum):
     OTHER_SCRIPT = "other script"
     OTHER_LANGUAGE = "other language"
     DUPLICATE = "duplicate"
+    CONTRADICTION = "contradicting duplicate"
+    """The same text with another label, other tags or another reference: people did not agree about it."""
     NEAR_DUPLICATE = "near duplicate"
 
 
@@ -51,7 +53,7 @@ def cleaner(cleaning: Cleaning) -> Clean:
     if cleaning.unicode is not Normal.NONE:
         form = cast(Literal["NFC", "NFKC"], cleaning.unicode.upper())
         steps.append(lambda text: text if text.isascii() else unicodedata.normalize(form, _with_few_marks(text)))
-    steps += [_without_unseen, WHITESPACE[cleaning.whitespace], str.strip]
+    steps += [_without_unseen, WHITESPACE[cleaning.whitespace]]
 
     def clean(text: str) -> str:
         for step in steps:
@@ -86,8 +88,8 @@ def _lines(text: str) -> str:
 
 
 WHITESPACE: dict[Whitespace, Clean] = {
-    Whitespace.KEEP: lambda text: text,
-    Whitespace.LINES: _lines,
+    Whitespace.KEEP: lambda text: text if text.strip() else "",
+    Whitespace.LINES: lambda text: _lines(text).strip(),
     Whitespace.SPACES: lambda text: " ".join(text.split()),
 }
 

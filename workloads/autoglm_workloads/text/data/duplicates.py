@@ -35,7 +35,8 @@ def _exact(examples: Sequence[Example], order: Sequence[int]) -> dict[int, Drop]
     for row in order:
         first = kept.setdefault(_hash(_content(examples[row]).encode()), row)
         if first != row and _yields(examples[row], examples[first]):
-            found[row] = Drop.DUPLICATE
+            alike = _target(examples[row]) == _target(examples[first])
+            found[row] = Drop.DUPLICATE if alike else Drop.CONTRADICTION
     return found
 
 
@@ -63,6 +64,10 @@ def _rank(example: Example) -> int:
 
 def _content(example: Example) -> str:
     return example.text if example.pair is None else f"{example.text}\n{example.pair}"
+
+
+def _target(example: Example) -> tuple[object, ...]:
+    return example.label, example.tags, example.reference
 
 
 def _hash(content: bytes) -> bytes:

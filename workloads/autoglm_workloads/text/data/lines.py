@@ -18,7 +18,32 @@ if TYPE_CHECKING:
     from autoglm_core.text_schema import TextSchema
 
 CHUNK = 2**16
+TELLING = 20
+"""Letters beyond ASCII that make a file UTF-8 for sure, where all of them read as such: few more bytes of another
+encoding would (of GB 18030 two letters may)."""
+UNICODE = ("utf-8-sig", "utf-16")
 REPLACEMENT = "\ufffd"
+
+
+class LooksLikeUtf8:
+    """Whether a file that is said to be in another encoding is UTF-8: most others read any bytes without an error."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._letters = 0
+
+    @property
+    def sure(self) -> bool:
+        """Whether all bytes so far are UTF-8, and more than chance would have them."""
+        return self._letters >= TELLING
+
+    def after(self, chunk: bytes) -> LooksLikeUtf8 | None:
+        """This, having seen `chunk`; None once the file cannot be UTF-8."""
+        try:
+            self._letters += sum(not letter.isascii() for letter in self._decoder.decode(chunk))
+        except UnicodeDecodeError:
+            return None
+        return self
 
 
 class Lines:
@@ -57,14 +82,18 @@ class Lines:
 
     def _decoded(self) -> Iterator[str]:
         decoder = codecs.getincrementaldecoder(self._encoding)("strict" if self._strict else "replace")
+        other = None if self._encoding in UNICODE else LooksLikeUtf8()
         ended = 0
         try:
             with self._path.open("rb") as file:
                 while chunk := file.read(CHUNK):
                     text = decoder.decode(chunk)
+                    other = other and other.after(chunk)
                     ended += text.count("\n")
                     yield text
                 yield decoder.decode(b"", final=True)
+            if other is not None and other.sure:
+                raise DataMismatch(reason="UTF-8 where the study's schema declares another encoding")
         except OSError as error:
             raise DataMissing() from error
         except UnicodeError as error:

@@ -56,12 +56,12 @@ def read_texts(path: Path, schema: TextSchema, spec: SplitSpec) -> TextRows:
     dropped.update(doubled.values())
     examples = [example for row, example in enumerate(examples) if row not in doubled]
     if not examples:
-        raise DataEmpty(rows=read)
+        raise DataEmpty(rows=read, dropped=_counts(dropped))
     labels = np.array([example.label for example in examples], np.int64)
     published = [example.split for example in examples if example.split is not None]
     splits = split_rows([example.key for example in examples], labels, spec, published or None)
     if not splits.train.size:
-        raise DataEmpty(rows=read)
+        raise DataEmpty(rows=read, dropped=_counts(dropped))
     lengths = [len(example.text) for example in examples]
     return TextRows(
         texts=tuple(example.text for example in examples),
@@ -100,6 +100,10 @@ def _examples(path: Path, schema: TextSchema, dropped: Counter[Drop]) -> list[Ex
         if len(examples) + dropped.total() > MOST_ROWS:
             raise DataMismatch(reason="too many rows for one site")
     return examples
+
+
+def _counts(dropped: Mapping[Drop, int]) -> dict[str, int]:
+    return {str(reason): count for reason, count in dropped.items()}
 
 
 @contextmanager

@@ -23,19 +23,21 @@ BATCH = 8
 def generate(model: CausalModel, prompts: Sequence[Ids], decoding: Decoding, *, seed: bytes) -> list[Ids]:
     """The new tokens after each of `prompts`, without the token that ended them.
 
-    A prompt that leaves no room for `max_new_tokens` in the model's window loses its beginning; one without tokens gets
-    no answer.
+    The model's `starts` stand in front of each. A prompt that leaves no room for `max_new_tokens` in the model's window
+    loses its beginning; one without tokens gets no answer.
 
     Raises:
         StudyError: the window has no room for a prompt.
     """
     decoding.check_window(model.window)
     room = model.window - decoding.max_new_tokens
+    # A window that has no room for both shows the prompt.
+    starts = np.array(model.starts if len(model.starts) < room else (), np.int64)
     answers = [np.zeros(0, np.int64)] * len(prompts)
     asked = [row for row, prompt in enumerate(prompts) if prompt.size]
     for start in range(0, len(asked), BATCH):
         rows = asked[start : start + BATCH]
-        texts = [prompts[row][-room:] for row in rows]
+        texts = [np.concatenate([starts, prompts[row][starts.size - room :]]) for row in rows]
         if decoding.strategy == BEAMS:
             found = search_beams(model, texts, decoding)
         else:

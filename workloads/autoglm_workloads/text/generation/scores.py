@@ -25,12 +25,14 @@ class CausalModel:
 
     `logits`: ids `(batch, window)` int64 -> `(batch, window, vocabulary)`. It must be causal: what follows a position
     changes nothing there, so texts are padded behind. `ends`: the tokens that end a text; `pad` ends one as well.
+    `starts`: the tokens in front of every prompt.
     """
 
     logits: Callable[[Ids], NDArray[np.float32]]
     window: int
     pad: int
     ends: tuple[int, ...] = ()
+    starts: tuple[int, ...] = ()
 
     @property
     def stops(self) -> frozenset[int]:

@@ -7,7 +7,7 @@ exported model. A validation of a TUNE's rung decodes as the study's reference c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from autoglm_core.configuration import Configuration, Values
 from autoglm_core.counters import CounterField, CounterLayout, Counters, without_prefix
 from autoglm_core.measurement import Measurement, Split
 from autoglm_core.study_error import StudyError
+from autoglm_core.text_cleaning import Whitespace
 from autoglm_core.text_schema import TextSchema
 from autoglm_core.text_target import ReferenceColumn
 from autoglm_core.workload import Vector
@@ -55,9 +56,14 @@ FIGURES = ("loss", "perplexity")
 
 @dataclass(frozen=True)
 class Answers:
-    """Of each row: the prompt's tokens in front of its ids, and the reference's text."""
+    """Of each row.
 
-    prompts: NDArray[np.int64]
+    `shown` `(rows,)`: tokens in front of the reference's in its ids; `prompts`: the whole prompt, as a user asks it;
+    `references`: texts.
+    """
+
+    shown: NDArray[np.int64]
+    prompts: tuple[Ids, ...]
     references: tuple[str, ...]
 
 
@@ -86,18 +92,18 @@ class Answering(SingleTask):
         return HeadSpec("language", description.vocabulary)
 
     def prepare(self, rows: TextRows, tokens: Tokens, study: Study) -> Prepared:
-        """Prompt, answer and end token; a long prompt loses its beginning, a long answer its end."""
-        prompts, answers = tokens.plain(rows.texts), tokens.plain(rows.references or ())
+        """Start tokens, prompt, answer and end token; a long prompt loses its beginning, a long answer its end."""
+        asked, answers = prompts(rows.texts, tokens, study), tokens.plain(rows.references or ())
         end, ids, sizes, cut = np.array(tokens.ends[:1], np.int64), [], [], 0
-        for prompt, answer in zip(prompts, answers, strict=True):
+        for prompt, answer in zip(asked, answers, strict=True):
             kept = answer[: tokens.max_length // 2 - end.size]
-            room = tokens.max_length - kept.size - end.size
-            shown = prompt[-room:]
-            cut += int(shown.size < prompt.size or kept.size < answer.size)
+            room = tokens.max_length - tokens.starts.size - kept.size - end.size
+            shown = np.concatenate([tokens.starts, prompt[max(prompt.size - room, 0) :]])
+            cut += int(room < prompt.size or kept.size < answer.size)
             ids.append(np.concatenate([shown, kept, end]))
             sizes.append(shown.size)
         counted = {**rows.quality.counters(), "cut": np.array(float(cut))}
-        targets = Answers(np.array(sizes, np.int64), rows.references or ())
+        targets = Answers(np.array(sizes, np.int64), asked, rows.references or ())
         return Prepared(tuple(ids), targets, rows.splits, counted, tokens)
 
     def constants_layout(self, study: Study) -> CounterLayout:
@@ -136,9 +142,10 @@ class Answering(SingleTask):
         rows = data.splits.of(split)
         decoding = Decoding.from_json(predictor.notes["decoding"])
         tokens = data.tokens
-        model = CausalModel(predictor.logits, tokens.max_length, tokens.pad, tokens.ends)
-        prompts = [data.ids[row][: data.targets.prompts[row]] for row in rows]
-        answers = [tokens.text(ids) for ids in generate(model, prompts, decoding, seed=DRAWS)]
+        starts = tuple(int(token) for token in tokens.starts)
+        model = CausalModel(predictor.logits, tokens.max_length, tokens.pad, tokens.ends, starts)
+        asked = [data.targets.prompts[row] for row in rows]
+        answers = [tokens.text(ids) for ids in generate(model, asked, decoding, seed=DRAWS)]
         references = [(data.targets.references[row],) for row in rows]
         likelihood = language_counts.count(_likelihoods(predictor, data, rows))
         return {
@@ -152,14 +159,27 @@ class Answering(SingleTask):
         return {**reference_metrics.score(counters, split), **{name: likelihood[name] for name in FIGURES}}
 
     def notes(self, study: Study, configuration: Configuration, tensors: Mapping[str, Vector]) -> Json:
-        """The decoding."""
+        """The decoding, and what stands between a prompt and its answer."""
         deploy = configuration.deploy or study.reference_configuration.deploy
-        return {"decoding": decoding_of(deploy).to_json()}
+        return {"decoding": decoding_of(deploy).to_json(), "behind_prompt": behind_prompt(study)}
+
+
+def behind_prompt(study: Study) -> str:
+    """A line end, for cleaning takes what white space ends a prompt; nothing where the study keeps white space."""
+    schema = study.schema
+    kept = isinstance(schema, TextSchema) and schema.cleaning.whitespace is Whitespace.KEEP
+    return "" if kept else "\n"
+
+
+def prompts(texts: Sequence[str], tokens: Tokens, study: Study) -> tuple[Ids, ...]:
+    """What a model is asked, without the start tokens."""
+    behind = behind_prompt(study)
+    return tokens.plain([text + behind for text in texts])
 
 
 def _answer_labels(data: Prepared, row: int) -> Ids:
     labels = data.ids[row].copy()
-    labels[: data.targets.prompts[row]] = LEFT_OUT
+    labels[: data.targets.shown[row]] = LEFT_OUT
     return labels
 
 
@@ -171,7 +191,7 @@ def _likelihoods(predictor: Predictor, data: Prepared, rows: NDArray[np.int64]) 
         ids = padded([data.ids[row] for row in chosen], data.tokens.pad)
         for place, (row, logits) in enumerate(zip(chosen, predictor.logits(ids), strict=True)):
             # The prompt's last token predicts the answer's first one.
-            first = max(int(data.targets.prompts[row]) - 1, 0)
+            first = max(int(data.targets.shown[row]) - 1, 0)
             answer, size = ids[place, first:], data.ids[row].size - first
             sums.append(language_counts.row_sums(logits[None, first:], answer[None], np.array([size])))
     return np.concatenate(sums)

@@ -1,8 +1,8 @@
 """The next token, for every token: language models.
 
-The texts of a split are joined, an end token between two of them, and cut into rows of `max_length` tokens: without it
-a corpus of short lines would train mostly on padding. Joining is done within a split and within a site, so no
-validation text is read in training, and none leaves its site.
+The texts of a split are joined, start and end tokens between two of them, and cut into rows of `max_length` tokens:
+without it a corpus of short lines would train mostly on padding. Joining is done within a split and within a site, so
+no validation text is read in training, and none leaves its site.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class LanguageModelling(SingleTask):
         parts = []
         for split in (Split.TRAIN, Split.VALIDATION, Split.TEST):
             texts = [encoded[row] for row in rows.splits.of(split)]
-            cut = windows(texts, tokens.max_length, tokens.ends)
+            cut = windows(texts, tokens.max_length, starts=tokens.starts, ends=tokens.ends)
             parts.append(np.arange(len(pieces), len(pieces) + len(cut)))
             pieces += cut
         counted = {**rows.quality.counters(), "cut": np.array(0.0)}
@@ -126,13 +126,13 @@ class LanguageModelling(SingleTask):
         return {}
 
 
-def windows(texts: Sequence[Ids], length: int, ends: Sequence[int]) -> list[Ids]:
-    """The texts joined, each with an end token behind where the model has one, in pieces of `length` tokens.
+def windows(texts: Sequence[Ids], length: int, *, starts: Ids, ends: Sequence[int]) -> list[Ids]:
+    """The texts joined, each between the model's start tokens and an end token, in pieces of `length` tokens.
 
     The last piece is shorter; one of a single token predicts nothing and is left out.
     """
     end = np.array(ends[:1], np.int64)
-    stream = np.concatenate([np.zeros(0, np.int64), *(np.concatenate([text, end]) for text in texts)])
+    stream = np.concatenate([np.zeros(0, np.int64), *(np.concatenate([starts, text, end]) for text in texts)])
     pieces = [stream[start : start + length] for start in range(0, stream.size, length)]
     return [piece for piece in pieces if piece.size > 1]
 

@@ -7,7 +7,7 @@ than left alone: a misspelt one would train the other tasks only, and nobody wou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from autoglm_core.counters import Counters
 from autoglm_core.measurement import Split
 from autoglm_workloads.errors import DataEmpty, DataMismatch, DataMissing
 from autoglm_workloads.splitting import SplitRows
+from autoglm_workloads.text.data.cleaning import Drop
 from autoglm_workloads.text.data.quality import quality_of
 from autoglm_workloads.text.data.rows import TextRows
 from autoglm_workloads.text.tasks.api import Prepared
@@ -83,37 +84,33 @@ def joined(parts: Sequence[Part], loaded: Sequence[Prepared], tokens: Tokens) ->
         )
     )
     if not splits.train.size:
-        raise DataEmpty(rows=int(sum(float(data.counted["rows_read"]) for data in loaded)))
+        counted = _counted(loaded)
+        dropped = {str(drop): int(counted[f"dropped/{drop}"]) for drop in Drop}
+        raise DataEmpty(rows=int(counted["rows_read"]), dropped=dropped)
     ids: tuple[Ids, ...] = tuple(row for data in loaded for row in data.ids)
-    said = tuple(
-        f"task {part.name}: {line}" for part, data in zip(parts, loaded, strict=True) for line in _report(data)
-    )
+    said = tuple(f"task {part.name}: {line}" for part, data in zip(parts, loaded, strict=True) for line in data.said)
     return Prepared(ids, TaskRows(tuple(loaded), starts), splits, _counted(loaded), tokens, said)
 
 
 def _loaded(part: Part, entry: Path | None, tokens: Tokens) -> Prepared:
-    read = 0
+    nothing = DataEmpty()
     if entry is not None:
         try:
             return part.task.load(entry, tokens, part.study)
         except DataEmpty as error:
-            read = int(str(error.data["rows"]))
+            nothing = error
         except DataMismatch as error:
             raise error.inside(f"{part.name} {error.data['part']}".strip()) from error.__cause__
-    return part.task.prepare(_no_rows(read), tokens, part.study)
+    prepared = part.task.prepare(_no_rows(nothing), tokens, part.study)
+    return replace(prepared, said=(f"{nothing.found}; the site trains the other tasks",))
 
 
-def _no_rows(read: int) -> TextRows:
-    """Of a task that the site has nothing of; `read` rows were there, and none was usable."""
+def _no_rows(nothing: DataEmpty) -> TextRows:
+    """Of a task that the site has nothing usable of."""
     none = np.zeros(0, np.int64)
     splits = SplitRows(none, none, none)
-    return TextRows((), None, none, (), (), None, splits, quality_of(read, {}, (), none, splits, ()))
-
-
-def _report(data: Prepared) -> tuple[str, ...]:
-    if not data.ids:
-        return ("no usable row here: the site trains the other tasks",)
-    return data.said
+    dropped = {Drop(reason): count for reason, count in nothing.dropped.items()}
+    return TextRows((), None, none, (), (), None, splits, quality_of(nothing.rows, dropped, (), none, splits, ()))
 
 
 def _counted(loaded: Sequence[Prepared]) -> Counters:

@@ -23,12 +23,16 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True)
 class DepthParameter:
-    """A trained tensor; `depth`: 0 for embeddings, 1 for the first layer and so on; `head`: starts from nothing."""
+    """A trained tensor; `depth`: 0 for embeddings, 1 for the first layer and so on; `head`: starts from nothing.
+
+    `factors`: it multiplies what the model does, and 1 changes nothing; it has two sides, but is no matrix.
+    """
 
     name: str
     tensor: Tensor
     depth: int
     head: bool = False
+    factors: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,14 @@ class Fitted:
     statistics: GradientStatistics
     decisions: tuple[Decision, ...]
     """Of the controller, oldest first; at most 256. They stay at the site but for their counts."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The decisions as lines for the site's own log."""
+        return tuple(
+            f"step {made.step}: {made.what} {made.before:g} -> {made.after:g} ({made.reason}, at {made.statistic:.4g})"
+            for made in self.decisions
+        )
 
     def counters(self) -> Counters:
         """Counters of `tally.statistics_layout`."""

@@ -1,6 +1,9 @@
 """Optimizers by name, over groups of tensors that share a learning rate.
 
 AdamW, SGD and Adafactor are torch's; Lion is not in torch and is ten lines. Their state starts afresh in every round.
+
+Adafactor's steps (Shazeer and Stern 2018) are not scaled by the size of what they change: LoRA's B and a bottleneck's
+last matrix start at 0, where a step in proportion to their size would be a thousandth of the learning rate.
 """
 
 from __future__ import annotations
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
     from autoglm_workloads.text.training.options import TextOptions
 
 LION_DECAYS = (0.9, 0.99)
+ADAFACTOR_EPS = (1e-15, 1.0)
+"""Floor of the root of the second moment, the paper's 1e-30: torch's own, 1e-7, is above the mean squares of a large
+model's gradients. And the least size that scales a step, which few tensors exceed."""
 
 
 class Lion(torch.optim.Optimizer):  # type: ignore[misc]
@@ -68,7 +74,7 @@ def build_optimizer(parameters: Sequence[DepthParameter], options: TextOptions) 
     if options.optimizer == "lion":
         return Lion(groups, lr=rate, weight_decay=decay)
     if options.optimizer == "adafactor":
-        return torch.optim.Adafactor(groups, lr=rate, weight_decay=decay)
+        return torch.optim.Adafactor(groups, lr=rate, weight_decay=decay, eps=ADAFACTOR_EPS)
     return torch.optim.AdamW(groups, lr=rate, weight_decay=decay, fused=True)
 
 
@@ -84,7 +90,8 @@ def _groups(parameters: Sequence[DepthParameter], options: TextOptions) -> list[
     groups: dict[tuple[float, float], list[torch.Tensor]] = {}
     for parameter in parameters:
         share = options.head_rate if parameter.head else options.layer_decay ** (top - parameter.depth)
-        decay = options.weight_decay if parameter.tensor.dim() > 1 else 0.0
+        matrix = parameter.tensor.dim() > 1 and not parameter.factors
+        decay = options.weight_decay if matrix else 0.0
         groups.setdefault((share, decay), []).append(parameter.tensor)
     return [
         {"params": tensors, "share": share, "weight_decay": decay, "lr": options.learning_rate * share}

@@ -27,13 +27,16 @@ class TextOptions:
     momentum: float = 0.9
     """Of sgd; the others have the decay rates of their papers."""
     weight_decay: float = 0.0
-    """Decoupled from the gradient (Loshchilov and Hutter 2019), of matrices only: not of biases and scales."""
+    """Decoupled from the gradient (Loshchilov and Hutter 2019), of matrices only: not of biases, scales and factors."""
     schedule: str = "linear"
     """How the learning rate falls over the whole TUNE; `plateau` knows one round only."""
     warmup: float = 0.0
     """Share of the TUNE over which the learning rate rises from 0."""
     layer_decay: float = 1.0
-    """Factor of the learning rate per layer that a tensor lies below the top one (Howard and Ruder 2018)."""
+    """Factor of the learning rate per layer that a tensor lies below the top one (Howard and Ruder 2018).
+
+    A head of its own is a layer above the last block.
+    """
     head_rate: float = 1.0
     """Factor of the learning rate of the head, which starts from nothing while the rest was pretrained."""
     checkpointing: bool = False
