@@ -143,6 +143,7 @@ def test_a_site_without_memory_and_a_trial_that_diverges_cost_the_study_neither_
     assert str(trials[0.02].state) == "completed"
     dropped = {stage.rounds: stage.dropped for stage in trials[0.02].stages if str(stage.name) == "TUNE"}
     assert dropped == {1: 1}, "all but the site without memory trained, the one with a single class too"
+    assert json.loads(result.source)["data"]["single_class"] == 1
     error = trials[1e30].error
     assert str(trials[1e30].state) == "failed"
     assert error is not None
