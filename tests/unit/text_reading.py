@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from autoglm_core.study import SplitSpec
 from autoglm_core.text_schema import TextSchema
@@ -238,6 +240,27 @@ def test_a_utf8_file_that_is_said_to_be_in_another_encoding_is_refused(
     assert read(tmp_path, body.encode(encoding), "csv", encoding=encoding).texts[0] == f"{text} 0"
     few = "text,label\nnée,1\n".encode()
     assert read(tmp_path, few, "csv", encoding="latin-1").texts == ("nÃ©e",), "one letter may be chance"
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+def test_a_text_in_a_parquet_file_that_is_not_utf8_is_treated_like_one_in_a_line(tagged: bool, tmp_path: Path) -> None:
+    raw = pyarrow.array([b"a\xff", b"b", b"c"], pyarrow.binary())
+    texts = pyarrow.Array.from_buffers(pyarrow.string(), 3, raw.buffers())
+    if tagged:
+        words = pyarrow.ListArray.from_arrays(pyarrow.array([0, 1, 2, 3], pyarrow.int32()), texts)
+        table, target = pyarrow.table({"text": words, "tags": [["O"], ["O"], ["S-town"]]}), {"tags": TAGS}
+    else:
+        table, target = pyarrow.table({"text": texts, "label": [1, 1, 0]}), {}
+    parquet.write_table(table, tmp_path / "rows.parquet")
+
+    def read_with(undecodable: str) -> TextRows:
+        schema = schema_of("parquet", cleaning={"undecodable": undecodable}, **target)
+        return read_texts(tmp_path / "rows.parquet", schema, SPEC)
+
+    with pytest.raises(DataMismatch, match="not UTF-8 in the 1st column"):
+        read_with("refuse")
+    assert (read_with("drop").texts, read_with("drop").quality.dropped) == (("b", "c"), {Drop.UNDECODABLE: 1})
+    assert read_with("replace").texts == ("a\ufffd", "b", "c")
 
 
 def test_bytes_outside_the_encoding_drop_their_row_or_become_a_sign(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autoglm_core.text_cleaning import Undecodable
 from autoglm_core.text_schema import TextFormat
 from autoglm_workloads.errors import DataMismatch, DataMissing, ReaderMissing
 from autoglm_workloads.text.data.line_formats import cell_of
+from autoglm_workloads.text.data.lines import REPLACEMENT
 from autoglm_workloads.text.data.records import Cell, Record
 
 if TYPE_CHECKING:
@@ -40,23 +42,23 @@ def read_arrow(path: Path, schema: TextSchema, columns: Sequence[str]) -> Iterat
         raise DataMissing() from error
     with file:
         try:
-            yield from _records(file, schema.format, columns)
+            yield from _records(file, schema, columns)
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
             what = "Parquet" if schema.format is TextFormat.PARQUET else "Arrow"
-            raise DataMismatch(reason=f"not a sound {what} file, or a text in it that is not UTF-8") from error
+            raise DataMismatch(reason=f"not a sound {what} file") from error
 
 
-def _records(file: Any, form: TextFormat, columns: Sequence[str]) -> Iterator[Record]:
-    described, batches = _parquet(file, columns) if form is TextFormat.PARQUET else _stream(file)
+def _records(file: Any, schema: TextSchema, columns: Sequence[str]) -> Iterator[Record]:
+    described, batches = _parquet(file, columns) if schema.format is TextFormat.PARQUET else _stream(file)
     for place, name in enumerate(columns, start=1):
         if described.names.count(name) != 1:
             raise DataMismatch(reason="column not in the file exactly once", column=place)
-    names = class_names(described.metadata or {})
+    names, strict = class_names(described.metadata or {}), schema.cleaning.undecodable is Undecodable.REFUSE
     for batch in batches:
-        batch.validate(full=True)  # a file may lie about offsets, which pyarrow would follow
-        cells = [_cells(batch, name, names.get(name), place) for place, name in enumerate(columns, start=1)]
+        cells = [_cells(batch, name, names.get(name), place, strict) for place, name in enumerate(columns, start=1)]
         for row in zip(*cells, strict=True):
-            yield Record(0, dict(zip(columns, row, strict=True)))
+            damaged = not strict and any(REPLACEMENT in "".join(cell or "") for cell in row)
+            yield Record(0, dict(zip(columns, row, strict=True)), damaged)
 
 
 def _parquet(file: Any, columns: Sequence[str]) -> tuple[Any, Iterable[Any]]:
@@ -87,10 +89,35 @@ def class_names(metadata: Mapping[bytes, bytes]) -> Names:
     return {name: names for name, names in found.items() if isinstance(names, list)}
 
 
-def _cells(batch: Any, column: str, names: Sequence[str] | None, place: int) -> Iterator[Cell]:
-    for value in batch.column(batch.schema.get_field_index(column)).to_pylist():
-        named = value if names is None else _named(value, names, place)
-        yield cell_of(named, column=place, line=0)
+def _cells(batch: Any, column: str, names: Sequence[str] | None, place: int, strict: bool) -> Iterator[Cell]:
+    values = batch.column(batch.schema.get_field_index(column))
+    undecoded = _undecoded(values.type)
+    if undecoded is not None:
+        values = values.cast(undecoded)
+    values.validate(full=True)  # a file may lie about offsets, which pyarrow would follow
+    for value in values.to_pylist():
+        text = value if undecoded is None else _decoded(value, place, strict)
+        yield cell_of(text if names is None else _named(text, names, place), column=place, line=0)
+
+
+def _undecoded(kind: Any) -> Any:
+    """The same as bytes, of texts and lists of texts: pyarrow would refuse a file for one text that is not UTF-8."""
+    import pyarrow
+
+    if pyarrow.types.is_list(kind):
+        inner = _undecoded(kind.value_type)
+        return None if inner is None else pyarrow.list_(inner)
+    plain = {pyarrow.string(): pyarrow.binary(), pyarrow.large_string(): pyarrow.large_binary()}
+    return plain.get(kind)
+
+
+def _decoded(value: bytes | list[bytes | None] | None, place: int, strict: bool) -> object:
+    if isinstance(value, list):
+        return [_decoded(item, place, strict) for item in value]
+    try:
+        return value if value is None else value.decode("utf-8", "strict" if strict else "replace")
+    except UnicodeDecodeError as error:
+        raise DataMismatch(reason="a text that is not UTF-8", column=place) from error
 
 
 def _named(value: object, names: Sequence[str], place: int) -> object:
