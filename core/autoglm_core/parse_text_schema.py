@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from autoglm_core.languages import LANGUAGES
 from autoglm_core.parse_label import parse_classes, raw_values
-from autoglm_core.section import Section
+from autoglm_core.section import Section, one_of
 from autoglm_core.study_error import Place, StudyError
 from autoglm_core.text_cleaning import SCRIPTS, Cleaning, Duplicates, LengthIn, Normal, Undecodable, Whitespace
 from autoglm_core.text_schema import ENCODINGS, Separator, TextFormat, TextSchema, TextUnit
@@ -90,8 +90,4 @@ def _cleaning(value: object, place: Place) -> Cleaning:
 
 
 def _of(section: Section, key: str, known: Sequence[str]) -> tuple[str, ...]:
-    values = section.texts(key)
-    for number, value in enumerate(values):
-        if value not in known:
-            raise StudyError((*section.at(key), number), f"must be one of {', '.join(known)}")
-    return values
+    return tuple(one_of(value, known, (*section.at(key), number)) for number, value in enumerate(section.texts(key)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autoglm_core.configuration import Values
-from autoglm_workloads.option_rules import FRACTION, number, one_of, updated
+from autoglm_workloads.option_rules import FRACTION, POSITIVE, one_of, updated
 
 AGGREGATORS = ("fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi", "fedadagrad")
 
@@ -42,13 +42,12 @@ class AggregatorOptions:
         return updated(self, tune, _RULES)
 
 
-_POSITIVE = number(lambda value: value > 0, "a number above 0")
 _RULES = {
     "aggregator": one_of(*AGGREGATORS),
-    "server_learning_rate": _POSITIVE,
+    "server_learning_rate": POSITIVE,
     "server_momentum": FRACTION,
     "beta1": FRACTION,
     "beta2": FRACTION,
-    "tau": _POSITIVE,
+    "tau": POSITIVE,
 }
 AGGREGATOR_NAMES = tuple(_RULES)

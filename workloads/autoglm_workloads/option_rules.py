@@ -70,6 +70,7 @@ def _switch(value: Value) -> bool | None:
 WHOLE = Rule(_whole, "a whole number of at least 1")
 SWITCH = Rule(_switch, "true or false")
 NOT_NEGATIVE = number(lambda value: value >= 0, "a number of at least 0")
+POSITIVE = number(lambda value: value > 0, "a number above 0")
 FRACTION = number(lambda value: 0 <= value < 1, "a number from 0 to below 1")
 
 

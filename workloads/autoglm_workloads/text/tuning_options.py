@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autoglm_core.configuration import Values
-from autoglm_workloads.option_rules import FRACTION, WHOLE, number, one_of, updated
+from autoglm_workloads.option_rules import FRACTION, POSITIVE, WHOLE, one_of, updated
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ _PART = one_of("attention", "feed-forward", "all")
 _RULES = {
     "method": one_of(*METHODS),
     "lora_rank": WHOLE,
-    "lora_alpha": number(lambda value: value > 0, "a number above 0"),
+    "lora_alpha": POSITIVE,
     "lora_dropout": FRACTION,
     "lora_targets": _PART,
     "lora_variant": one_of("plain", "rslora", "dora"),

@@ -13,7 +13,7 @@ from autoglm_core.canonical import Json
 from autoglm_core.configuration import Value, Values
 from autoglm_core.encoding import Malformed
 from autoglm_core.study_error import StudyError
-from autoglm_workloads.option_rules import NOT_NEGATIVE, WHOLE, Rule, number, one_of, updated
+from autoglm_workloads.option_rules import NOT_NEGATIVE, POSITIVE, WHOLE, Rule, number, one_of, updated
 
 GREEDY, SAMPLING, BEAMS = "greedy", "sampling", "beams"
 OWN_NAMES = {SAMPLING: ("temperature", "top_k", "top_p"), BEAMS: ("beams", "length_penalty")}
@@ -64,7 +64,7 @@ DECODING_NAMES = tuple(field.name for field in fields(Decoding))
 RULES = {
     "strategy": one_of(GREEDY, SAMPLING, BEAMS),
     "max_new_tokens": WHOLE,
-    "temperature": number(lambda value: value > 0, "a number above 0"),
+    "temperature": POSITIVE,
     "top_k": Rule(
         lambda value: value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None,
         "a whole number of at least 0",
